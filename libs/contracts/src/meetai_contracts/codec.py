@@ -1,0 +1,77 @@
+"""Bytes to Structs and back, with one error for everything that can be wrong with bytes.
+
+Owns decoding limits. Must not know any particular message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class ContractError(ValueError):
+    """Bytes that don't hold the message they should.
+
+    Attributes:
+        field: Where the fault is, as a JSON path without the leading `$.` (`agentData.name`), or "" for the whole body.
+        reason: What is wrong, in words, without the offending value.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field or 'body'}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def decode_json(data: bytes | bytearray, into: type[T], *, max_bytes: int) -> T:
+    """Parse JSON into a Struct, unknown fields ignored.
+
+    Raises:
+        ContractError: too large, not UTF-8, not JSON, nested too deeply, or not of this shape.
+    """
+    check_size(data, max_bytes)
+    return _decode(msgspec.json.decode, data, into)
+
+
+def decode_msgpack(data: bytes | bytearray, into: type[T], *, max_bytes: int) -> T:
+    """Parse msgpack into a Struct, unknown trailing elements ignored.
+
+    Raises:
+        ContractError: too large, not msgpack, or not of this shape.
+    """
+    check_size(data, max_bytes)
+    return _decode(msgspec.msgpack.decode, data, into)
+
+
+def check_size(data: bytes | bytearray | str, max_bytes: int) -> None:
+    """Refuse data over a limit in bytes.
+
+    Raises:
+        ContractError: too large.
+    """
+    size = len(data.encode("utf-8", "surrogatepass")) if isinstance(data, str) else len(data)
+    if size > max_bytes:
+        raise ContractError("", f"is {size} bytes; at most {max_bytes} are accepted")
+
+
+def encode_json(message: msgspec.Struct) -> bytes:
+    """Write one message as JSON, fields in declared order."""
+    return msgspec.json.encode(message)
+
+
+def _decode(decode: Any, data: bytes | bytearray, into: type[T]) -> T:
+    try:
+        result: T = decode(data, type=into)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).rpartition(" - at `")
+        if not reason:
+            raise ContractError("", str(error)) from None
+        raise ContractError(path.rstrip("`").removeprefix("$").removeprefix("."), reason) from None
+    except msgspec.DecodeError as error:
+        raise ContractError("", f"is malformed: {error}") from None
+    except (UnicodeDecodeError, RecursionError) as error:  # depth 1e5 raises RecursionError (FACTS, msgspec)
+        raise ContractError("", f"is malformed: {type(error).__name__}") from None
+    return result

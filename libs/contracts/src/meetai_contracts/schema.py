@@ -1,0 +1,50 @@
+"""JSON Schema of every contract, for those who consume them from other languages.
+
+`python -m meetai_contracts.schema FOLDER` writes one file a message. The committed copies are in `libs/contracts/schema`
+and a test keeps them true.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from meetai_contracts import api, approval, events, room, transcript
+
+MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
+    room.RoomMetadata,
+    transcript.TranscriptBatch,
+    transcript.LiveTranscript,
+    approval.ApprovalRequest,
+    approval.ApprovalReply,
+    events.DomainEvent,
+    events.RoomFinished,
+    events.TranscriptCompleted,
+    events.CalendarEventDecided,
+    api.TokenRequest,
+    api.TokenResponse,
+    api.TranscriptPage,
+    api.Integrity,
+    api.LedgerPage,
+    api.Problem,
+)
+
+
+def schema_of(message: type[msgspec.Struct]) -> bytes:
+    """One message's JSON Schema (2020-12), indented, with a final newline."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(message)}
+    return msgspec.json.format(msgspec.json.encode(schema, order="deterministic"), indent=2) + b"\n"
+
+
+def write_schemas(folder: Path) -> None:
+    """Write `<Message>.schema.json` for every message into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for message in MESSAGES:
+        (folder / f"{message.__name__}.schema.json").write_bytes(schema_of(message))
+
+
+if __name__ == "__main__":
+    write_schemas(Path(sys.argv[1]))
