@@ -5,11 +5,15 @@ Owns decoding limits. Must not know any particular message.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import re
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+_MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`$")
+_REFUSED: Final = re.compile(r"^([A-Za-z_]+) must ")
 
 
 class ContractError(ValueError):
@@ -62,14 +66,32 @@ def encode_json(message: msgspec.Struct) -> bytes:
     return msgspec.json.encode(message)
 
 
+def name_field(path: str, reason: str) -> tuple[str, str]:
+    """Which field a msgspec complaint is about, and the complaint.
+
+    msgspec gives the path of the object that holds the field where one is missing, or where the object's own check
+    refused it; those complaints name the field themselves.
+
+    Args:
+        path: A JSON path without the leading `$`, `.agentData.name` or `agentData.name`; "" for the whole body.
+        reason: msgspec's message without its path.
+    """
+    path = path.removeprefix(".")
+    if missing := _MISSING.match(reason):
+        return f"{path}.{missing[1]}".removeprefix("."), "is required"
+    if refused := _REFUSED.match(reason):
+        return f"{path}.{refused[1]}".removeprefix("."), reason
+    return path, reason
+
+
 def _decode(decode: Any, data: bytes | bytearray, into: type[T]) -> T:
     try:
         result: T = decode(data, type=into)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).rpartition(" - at `")
         if not reason:
-            raise ContractError("", str(error)) from None
-        raise ContractError(path.rstrip("`").removeprefix("$").removeprefix("."), reason) from None
+            reason, path = str(error), ""
+        raise ContractError(*name_field(path.rstrip("`").removeprefix("$"), reason)) from None
     except msgspec.DecodeError as error:
         raise ContractError("", f"is malformed: {error}") from None
     except (UnicodeDecodeError, RecursionError) as error:  # depth 1e5 raises RecursionError (FACTS, msgspec)

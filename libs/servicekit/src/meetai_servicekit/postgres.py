@@ -1,0 +1,116 @@
+"""PostgreSQL: a pool, queries by name out of `.sql` files, and migrations under an advisory lock.
+
+Owns how the two services with tables reach theirs. A service names its own schema and keeps to it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, LiteralString, cast
+
+import aiosql
+import psycopg
+import structlog
+import yoyo
+from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from meetai_servicekit.health import NotReadyError
+
+CONNECT_TIMEOUT_SECONDS: Final = 3
+STATEMENT_TIMEOUT_MS: Final = 10_000
+MIGRATION_LOCK_TIMEOUT_MS: Final = 60_000
+POOL_TIMEOUT_SECONDS: Final = 2.0
+
+Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+Queries = Mapping[str, LiteralString]
+
+log = structlog.get_logger()
+
+
+def load_queries(file: Path) -> Queries:
+    """Read the queries of a `.sql` file, by the names in its `-- name: f(id)` comments; `:id` becomes psycopg's `%(id)s`."""
+    queries = aiosql.from_path(file, "psycopg")
+    return {
+        name: cast("LiteralString", getattr(queries, name).sql)
+        for name in queries.available_queries
+        if not name.endswith("_cursor")
+    }
+
+
+def create_pool(database_url: str, *, schema: str, min_size: int, max_size: int, application: str) -> Pool:
+    """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away."""
+    return AsyncConnectionPool(
+        database_url,
+        open=False,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=POOL_TIMEOUT_SECONDS,
+        name=application,
+        check=AsyncConnectionPool.check_connection,
+        kwargs={
+            "application_name": application,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": f"-c search_path={schema} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
+            f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+        },
+    )
+
+
+def migrate(database_url: str, *, schema: str, migrations: Path) -> int:
+    """Bring a schema up to date; returns how many migrations were applied. Safe to run from several places at once.
+
+    yoyo keeps its own tables in the same schema. Its lock row outlives a killed process, so an advisory lock stands round it
+    and the row is broken first: whoever holds the advisory lock is alone.
+
+    Raises:
+        psycopg.Error: the server is away, or a migration failed (none of that migration is then applied).
+    """
+    url = _with_search_path(database_url, schema)
+    with psycopg.connect(database_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as guard:
+        guard.execute("SELECT set_config('lock_timeout', %s, false)", [f"{MIGRATION_LOCK_TIMEOUT_MS}ms"])
+        guard.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"meetai-migrate-{schema}"])
+        guard.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            backend = yoyo.get_backend(url, migration_table="migrations")
+        try:
+            backend.break_lock()
+            pending = backend.to_apply(yoyo.read_migrations(str(migrations)))
+            with backend.lock():
+                backend.apply_migrations(pending)
+        finally:
+            backend.connection.close()
+    log.info("migrations_applied", schema=schema, applied=len(pending))
+    return len(pending)
+
+
+def expected_migrations(migrations: Path) -> frozenset[str]:
+    """The ids of the migrations that this code was written for."""
+    return frozenset(migration.id for migration in yoyo.read_migrations(str(migrations)))
+
+
+async def check_schema(pool: Pool, expected: frozenset[str]) -> None:
+    """Readiness: the server answers and every migration that this code expects is applied. Newer ones are fine.
+
+    Raises:
+        NotReadyError: says which migration is missing.
+    """
+    try:
+        async with pool.connection() as connection:
+            cursor = await connection.execute("SELECT migration_id FROM migrations")
+            applied = {row[0] for row in await cursor.fetchall()}
+    except psycopg.errors.UndefinedTable:
+        applied = set()
+    missing = sorted(expected - applied)
+    if missing:
+        raise NotReadyError(f"schema is older than this service: migration {missing[0]} is missing; run migrate")
+
+
+def _with_search_path(database_url: str, schema: str) -> str:
+    scheme, _, rest = database_url.partition("://")
+    separator = "&" if "?" in rest else "?"
+    return f"{scheme}+psycopg://{rest}{separator}schema={schema}"

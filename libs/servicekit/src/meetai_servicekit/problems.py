@@ -1,0 +1,124 @@
+"""Errors over HTTP: RFC 9457 problem+json, `errors` naming the field where input was bad.
+
+Owns the translation of exceptions to responses. Must not put a value, a token or a stack into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from meetai_contracts.api import FieldError, Problem
+from meetai_contracts.codec import ContractError, name_field
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+log = structlog.get_logger()
+
+
+class InvalidFieldError(Exception):
+    """A request with a field that isn't acceptable: 400, the field named."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class UnavailableError(Exception):
+    """Something this request needs is away: 503 with Retry-After.
+
+    Attributes:
+        what: The thing that is away, in a word or two.
+        retry_after_seconds: When it is worth trying again.
+    """
+
+    def __init__(self, what: str, retry_after_seconds: int = 2) -> None:
+        super().__init__(f"{what} is unavailable")
+        self.what = what
+        self.retry_after_seconds = retry_after_seconds
+
+
+def problem_response(
+    status: int, detail: str, *, errors: tuple[FieldError, ...] = (), headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """A problem+json response; `type` is `about:blank`, the status says what it is (RFC 9457, section 4.2.1)."""
+    problem = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def from_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Litestar's own errors: routing, limits, authentication, and input that doesn't fit the handler."""
+    if isinstance(error, ValidationException):
+        return problem_response(400, "The request is not acceptable.", errors=_field_errors(error))
+    detail = error.detail if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else ""
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        detail = "The body is not valid JSON."
+    return problem_response(error.status_code, detail or HTTPStatus(error.status_code).phrase, headers=error.headers)
+
+
+def from_invalid_field(_request: Request[Any, Any, Any], error: InvalidFieldError) -> Response[bytes]:
+    """A field that one of our own checks refused."""
+    return problem_response(
+        400, "The request is not acceptable.", errors=(FieldError(field=error.field, message=error.message),)
+    )
+
+
+def from_contract_error(_request: Request[Any, Any, Any], error: ContractError) -> Response[bytes]:
+    """A body that one of our own codecs refused."""
+    return problem_response(
+        400, "The request is not acceptable.", errors=(FieldError(field=error.field, message=error.reason),)
+    )
+
+
+def from_undecodable(_request: Request[Any, Any, Any], error: RecursionError | UnicodeDecodeError) -> Response[bytes]:
+    """JSON nested deeper than the interpreter's stack, or not UTF-8: bad input, not our failure."""
+    message = "is nested too deeply" if isinstance(error, RecursionError) else "must be UTF-8"
+    return problem_response(400, "The request is not acceptable.", errors=(FieldError(field="", message=message),))
+
+
+def from_unavailable(_request: Request[Any, Any, Any], error: UnavailableError) -> Response[bytes]:
+    """A dependency is away; nothing was lost, the caller may try again."""
+    headers = {"Retry-After": str(error.retry_after_seconds)}
+    return problem_response(503, f"{error.what} is unavailable; nothing was changed.", headers=headers)
+
+
+def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Anything unforeseen: logged with its place, answered without a word of it."""
+    log.error("request_failed", route=request.scope.get("path_template"), exc_info=error)
+    return problem_response(500, "The service failed; its log says where.")
+
+
+EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {
+    HTTPException: from_http_exception,
+    InvalidFieldError: from_invalid_field,
+    ContractError: from_contract_error,
+    RecursionError: from_undecodable,
+    UnicodeDecodeError: from_undecodable,
+    UnavailableError: from_unavailable,
+    Exception: from_bug,
+}
+
+
+def _field_errors(error: ValidationException) -> tuple[FieldError, ...]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return tuple(_field_error(item) for item in extra if isinstance(item, dict) and "message" in item)
+
+
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    if item["message"] == "'data'":  # Litestar's complaint where there is no body at all
+        return FieldError(field="", message="a JSON body is required")
+    path = str(item.get("key", "")).removeprefix("data")
+    field, message = name_field(path, item["message"])
+    return FieldError(field=field, message=message)

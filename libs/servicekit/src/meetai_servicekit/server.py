@@ -1,0 +1,56 @@
+"""Serve an ASGI application until SIGTERM, and say with the exit code how it went.
+
+Owns the socket and the signals. Exit codes: 0 after SIGTERM or SIGINT, 1 when the application failed, 2 when the address
+couldn't be had.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import Final
+
+import structlog
+import uvicorn
+from litestar.types import ASGIApp
+
+from meetai_servicekit.background import ProcessFate
+from meetai_servicekit.settings import EXIT_BAD_SETTINGS
+
+GRACEFUL_SECONDS: Final = 10
+"""Open requests get this long at SIGTERM; Kubernetes' default grace period is 30 s."""
+BACKLOG: Final = 2048
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than the 60 s after which usual load balancers drop an idle connection, so that they close first."""
+
+log = structlog.get_logger()
+
+
+def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate) -> int:
+    """Run until SIGTERM or SIGINT; returns the process's exit code."""
+    try:
+        listener = socket.create_server((host, port), backlog=BACKLOG, reuse_port=False)
+    except OSError as error:
+        sys.stderr.write(f"PORT: can't listen on {host}:{port} ({error.strerror}); set PORT or HOST\n")
+        return EXIT_BAD_SETTINGS
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+    )
+    # uvicorn raises the signal again once it has shut down; ours then lets the process end with a code of its own.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    log.info("service_starting", host=host, port=port)
+    with listener:
+        server.run(sockets=[listener])
+    failed = fate.failed or not server.started
+    log.info("service_stopped", failed=failed)
+    return 1 if failed else 0

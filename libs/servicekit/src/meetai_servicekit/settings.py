@@ -1,0 +1,120 @@
+"""The environment, read once into a frozen Struct, every wrong key reported at once.
+
+A service declares its settings as a Struct whose field `redis_url` is read from `REDIS_URL`. Owns reading and reporting;
+must not hold a default secret, nor be called at import time.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
+
+import msgspec
+from msgspec import Meta, Struct
+
+S = TypeVar("S", bound=Struct)
+
+EXIT_BAD_SETTINGS = 2
+
+
+@runtime_checkable
+class ParsesSetting(Protocol):
+    """A type that reads itself from the text of a setting."""
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> Any:
+        """Read the value.
+
+        Raises:
+            ValueError: says what is wrong, without the value.
+        """
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or wrong.
+
+    Attributes:
+        problems: A line each, `NAME: what is wrong`.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True):
+    """What every service needs to listen and to log. `port` has no default here: each service has its own."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    log_level: Annotated[
+        str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged.")
+    ] = "INFO"
+
+
+def load(settings: type[S], environ: Mapping[str, str]) -> S:
+    """Read settings from the environment. A variable that is set but empty counts as absent.
+
+    Raises:
+        SettingsError: names every missing or wrong variable, never a value.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for field in msgspec.structs.fields(settings):
+        name = field.name.upper()
+        raw = environ.get(name, "")
+        if not raw:
+            if field.required:
+                problems.append(f"{name}: is required ({_description(field.type)})")
+            continue
+        try:
+            values[field.name] = _read(raw, field.type)
+        except ValueError as error:  # msgspec.ValidationError is one
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    try:
+        return settings(**values)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
+
+
+def load_or_exit(settings: type[S], environ: Mapping[str, str]) -> S:
+    """As `load`, but print the problems and leave with exit code 2, before anything has been started."""
+    try:
+        return load(settings, environ)
+    except SettingsError as error:
+        exit_with_problems(error.problems)
+
+
+def exit_with_problems(problems: list[str]) -> NoReturn:
+    """Print a line for each problem on stderr and leave with exit code 2."""
+    sys.stderr.write("".join(f"settings: {problem}\n" for problem in problems))
+    raise SystemExit(EXIT_BAD_SETTINGS)
+
+
+def _read(raw: str, annotation: Any) -> Any:
+    plain = _without_none(annotation)
+    target = get_args(plain)[0] if get_origin(plain) is Annotated else plain
+    if isinstance(target, type) and issubclass(target, ParsesSetting):
+        return target.parse_setting(raw)
+    if get_origin(target) is tuple:
+        parts = tuple(part.strip() for part in raw.split(",") if part.strip())
+        return msgspec.convert(parts, annotation, strict=False)
+    return msgspec.convert(raw, plain, strict=False)
+
+
+def _without_none(annotation: Any) -> Any:
+    """`int | None` as `int`: an absent variable is never converted."""
+    if get_origin(annotation) in {Union, types.UnionType}:
+        (annotation,) = [part for part in get_args(annotation) if part is not type(None)]
+    return annotation
+
+
+def _description(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        for part in annotation.__metadata__:
+            if isinstance(part, Meta) and part.description:
+                return part.description.rstrip(".")
+    return "see the service's settings.py"
