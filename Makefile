@@ -1,0 +1,63 @@
+# The one entry point for people and for CI. Needs python3.11 (or newer), make and git; it fetches the rest itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+UV_VERSION := 0.13.9
+UV := .local/uv/$(UV_VERSION)/uv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export UV_PYTHON := $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+# The first installation shows what it fetches (about a minute); later ones take a fraction of a second.
+QUIETLY := $(if $(wildcard .venv/bin/python),--quiet)
+RUN := .venv/bin/python -m meetai_local
+
+# `make up DETACH=1` returns once all is ready; `make demo SPEAKERS=6` puts six people in the room.
+DETACH ?=
+SPEAKERS ?= 3
+# More arguments for pytest, as in `make test PYTEST="-k attribution"`.
+PYTEST ?=
+
+.PHONY: help setup setup-dev up down status demo test check format clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(UV) ## Install what `make up` and `make demo` need into .venv
+	@$(UV) sync $(QUIETLY) --locked --inexact --no-dev --group demo
+
+setup-dev: $(UV)
+	@$(UV) sync $(QUIETLY) --locked --inexact
+
+up: setup ## Start the four services and their servers on 127.0.0.1 (DETACH=1: in the background)
+	@exec $(RUN) up $(if $(DETACH),--detach)
+
+down: setup ## Stop what `make up` started
+	@exec $(RUN) down
+
+status: setup ## Say what is running, and where
+	@exec $(RUN) status
+
+demo: setup ## Hold a meeting: SPEAKERS people talk, captions appear, the transcript is proved (SPEAKERS=3)
+	@exec $(RUN) demo --speakers $(SPEAKERS)
+
+test: setup-dev ## Run all tests: unit, contract, integration, e2e
+	.venv/bin/python -m pytest tests $(PYTEST)
+
+check: setup-dev ## Lint, format check, types and import layers
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup-dev ## Format the code and fix what can be fixed
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## Stop the stack and remove .local, .venv and caches
+	@if [ -x .venv/bin/python ]; then $(RUN) down; fi
+	rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(UV): deploy/local/install-uv.sh
+	@sh deploy/local/install-uv.sh $(UV_VERSION) $(UV)
