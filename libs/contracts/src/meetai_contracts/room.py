@@ -55,12 +55,16 @@ class AgentData(Struct, frozen=True, rename="camel", omit_defaults=True):
         check_name(self.name, "name")
 
 
-class RoomMetadata(Struct, frozen=True, rename="camel"):
-    """The JSON in a room's metadata, at most 16 KiB."""
+class RoomMetadata(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The JSON in a room's metadata, at most 16 KiB.
+
+    Attributes:
+        agent_data: Absent in a meeting without an agent; none is dispatched then.
+    """
 
     v: Literal[1]
     meeting_data: MeetingData
-    agent_data: AgentData
+    agent_data: AgentData | None = None
 
 
 def parse_room_metadata(metadata: str) -> RoomMetadata:
