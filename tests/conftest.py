@@ -1,0 +1,36 @@
+"""What every test has: its category by its folder, and servers by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.categories import Categories
+from tests.servers.fixtures import (
+    _postgres_admin_url,
+    _redis_session_url,
+    header,
+    postgres_server,
+    postgres_url,
+    redis_server,
+    redis_url,
+)
+
+__all__ = [
+    "_postgres_admin_url",
+    "_redis_session_url",
+    "postgres_server",
+    "postgres_url",
+    "redis_server",
+    "redis_url",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the categories."""
+    config.pluginmanager.register(Categories.from_environment(Path(__file__).parent), "meetai-categories")
+
+
+def pytest_report_header() -> str:
+    """Say which servers the integration tests use."""
+    return header()
