@@ -1,0 +1,1 @@
+"""One module for each thing outside: LiveKit's rooms, LiveKit's tokens."""

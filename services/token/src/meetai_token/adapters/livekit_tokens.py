@@ -1,0 +1,64 @@
+"""LiveKit access tokens: HS256 JWTs, claim by claim what livekit-api makes for the same input, plus `jti`.
+
+Owns the claims' names and the signature. Written out here because the SDK has no `jti` and takes its own clock, and
+costs 59-101 µs where this takes a quarter (FACTS, Cost of the SDKs); a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from meetai_token.domain import GRANTS
+from meetai_token.ports import Grant
+
+ALGORITHM: Final = "HS256"
+
+
+class _AgentDispatch(Struct, frozen=True, rename="camel"):
+    agent_name: str
+
+
+class _RoomConfiguration(Struct, frozen=True, rename="camel", omit_defaults=True):
+    metadata: str
+    agents: tuple[_AgentDispatch, ...] = ()
+
+
+class _Claims(Struct, frozen=True, rename="camel"):
+    iss: str
+    sub: str
+    jti: str
+    nbf: int
+    exp: int
+    name: str
+    video: dict[str, bool | str]
+    room_config: _RoomConfiguration
+
+
+class LiveKitTokenMint:
+    """Signs with one of LiveKit's key pairs."""
+
+    def __init__(self, *, api_key: str, api_secret: str) -> None:
+        self._api_key = api_key
+        self._api_secret = api_secret.encode()
+        self._signer = jwt.PyJWS(algorithms=[ALGORITHM])
+        self._video = {role: msgspec.to_builtins(grants) for role, grants in GRANTS.items()}
+
+    def mint(self, grant: Grant) -> str:
+        """Sign a token that says exactly this, with the grants of the role."""
+        setup = grant.setup
+        agents = (_AgentDispatch(setup.agent_name),) if setup.agent_name else ()
+        claims = _Claims(
+            iss=self._api_key,
+            sub=grant.identity,
+            jti=grant.jti,
+            nbf=int(grant.not_before.timestamp()),
+            exp=int(grant.expires_at.timestamp()),
+            name=grant.name,
+            video={**self._video[grant.role], "room": grant.meeting_id},
+            room_config=_RoomConfiguration(setup.metadata, agents),
+        )
+        return self._signer.encode(msgspec.json.encode(claims), self._api_secret, algorithm=ALGORITHM)

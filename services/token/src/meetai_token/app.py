@@ -1,0 +1,68 @@
+"""Puts the service together: settings in, a running thing out. The only module that knows every other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from litestar import Litestar
+from prometheus_client import CollectorRegistry
+
+from meetai_servicekit.background import ProcessFate
+from meetai_servicekit.health import NotReadyError
+from meetai_servicekit.http import HttpService, create_http_service
+from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.server import serve
+from meetai_servicekit.settings import load_or_exit
+from meetai_token import http
+from meetai_token.adapters.livekit_rooms import LiveKitRooms
+from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
+from meetai_token.domain import RoomsUnavailableError
+from meetai_token.settings import TokenSettings
+from meetai_token.usecases import AdmitPerson, PrepareRoom
+
+
+def run(environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM; returns the process's exit code."""
+    settings = load_or_exit(TokenSettings, environ)
+    configure_logging("token", settings.log_level)
+    return serve(create_app(settings), host=settings.host, port=settings.port, fate=ProcessFate())
+
+
+def create_app(settings: TokenSettings) -> HttpService:
+    """The application. Nothing is opened before it starts up."""
+    registry = CollectorRegistry()
+    api_key, api_secret = settings.livekit_api_key, settings.livekit_api_secret.reveal()
+    rooms = LiveKitRooms(url=settings.livekit_url, api_key=api_key, api_secret=api_secret, registry=registry)
+    admit_person = AdmitPerson(
+        PrepareRoom(rooms, agent_name=settings.agent_name, now=_now),
+        LiveKitTokenMint(api_key=api_key, api_secret=api_secret),
+        ttl_seconds=settings.token_ttl_seconds,
+        now=_now,
+        new_id=uuid.uuid4,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
+        async with rooms.connected():
+            yield
+
+    async def livekit_answers() -> None:
+        try:
+            await rooms.check()
+        except RoomsUnavailableError as error:
+            raise NotReadyError(str(error)) from error
+
+    return create_http_service(
+        title="MeetAI token",
+        routes=http.routes(admit_person, keys=settings.service_keys, server_url=settings.server_url, registry=registry),
+        readiness={"livekit": livekit_answers},
+        registry=registry,
+        lifespan=[lifespan],
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

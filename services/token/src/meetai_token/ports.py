@@ -1,0 +1,59 @@
+"""What the use cases need from the world outside. Protocols only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from meetai_contracts.api import Role
+from meetai_token.domain import Dispatch, RoomSetup
+
+
+class Rooms(Protocol):
+    """The rooms of a LiveKit server. Every method raises `RoomsUnavailableError` when it doesn't answer in time."""
+
+    async def create(self, meeting_id: str, setup: RoomSetup) -> str:
+        """Make the room unless it is live; returns the metadata it has. A live room is left as it is."""
+
+    async def set_metadata(self, meeting_id: str, metadata: str) -> None:
+        """Change a live room's metadata."""
+
+    async def has_agent(self, meeting_id: str) -> bool:
+        """Whether an agent is among the participants."""
+
+    async def list_dispatches(self, meeting_id: str, agent_name: str) -> list[Dispatch]:
+        """All dispatches of this agent to a live room, also those that never came to anything."""
+
+    async def dispatch(self, meeting_id: str, agent_name: str) -> Dispatch:
+        """Ask for an agent."""
+
+    async def withdraw(self, meeting_id: str, dispatch: Dispatch) -> None:
+        """Take a dispatch back; its agent leaves. No error if it is gone already."""
+
+
+class Grant(Struct, frozen=True):
+    """One person's permission to join one room.
+
+    Attributes:
+        jti: The token's id; the audit log names it.
+        not_before, expires_at: Whole seconds, UTC.
+        setup: What the room is made with, should this person be the first to join.
+    """
+
+    meeting_id: str
+    identity: str
+    name: str
+    role: Role
+    jti: str
+    not_before: datetime
+    expires_at: datetime
+    setup: RoomSetup
+
+
+class TokenMint(Protocol):
+    """Turns permissions into tokens."""
+
+    def mint(self, grant: Grant) -> str:
+        """Sign a token that says exactly this, with the grants of the role."""

@@ -1,0 +1,59 @@
+"""The environment of this service, read once. Nothing else here reads it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from meetai_servicekit.auth import ServiceKeys
+from meetai_servicekit.secret import Secret
+from meetai_servicekit.settings import HttpSettings
+
+MIN_SECRET_CHARACTERS: Final = 32
+"""HS256 needs a key of 256 bits (RFC 7518, section 3.2); livekit-server asks for the same length."""
+
+ServerUrl = Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
+
+
+class SigningSecret(Secret):
+    """A secret that is long enough to sign with."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> SigningSecret:
+        """Read the secret.
+
+        Raises:
+            ValueError: too short.
+        """
+        if len(raw) < MIN_SECRET_CHARACTERS:
+            raise ValueError(f"must be at least {MIN_SECRET_CHARACTERS} characters")
+        return cls(raw)
+
+
+class TokenSettings(HttpSettings, frozen=True, kw_only=True):
+    """All that can be set.
+
+    Attributes:
+        livekit_url: Where this service reaches LiveKit.
+        livekit_public_url: Where clients reach it; the same when absent.
+        agent_name: The name under which the agent's workers are registered.
+    """
+
+    livekit_url: ServerUrl
+    livekit_public_url: ServerUrl | None = None
+    livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key pair that LiveKit knows.")]
+    livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")]
+    service_keys: Annotated[ServiceKeys, Meta(description="Who may call: name:sha256-hex:scope+scope, …")]
+    token_ttl_seconds: Annotated[int, Meta(ge=60, le=21_600, description="How long a token can be used to join.")] = 600
+    agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
+        "meetai"
+    )
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8101
+
+    @property
+    def server_url(self) -> str:
+        """The address that clients are given."""
+        return self.livekit_public_url or self.livekit_url
