@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -27,14 +28,36 @@ KEEP_ALIVE_SECONDS: Final = 75
 log = structlog.get_logger()
 
 
-def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate) -> int:
-    """Run until SIGTERM or SIGINT; returns the process's exit code."""
+Drain = Callable[[], Awaitable[None]]
+
+
+class _DrainingServer(uvicorn.Server):
+    """Goes on answering while what the process does beside HTTP comes to its end."""
+
+    drain: Drain | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.drain is not None:
+            await self.drain()
+        await super().shutdown(sockets)
+
+
+def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain | None = None) -> int:
+    """Run until SIGTERM or SIGINT; returns the process's exit code.
+
+    Args:
+        app: What answers.
+        host: Address to listen on.
+        port: TCP port.
+        fate: Whether work beside the server has failed.
+        drain: Awaited at the signal, while requests are still answered.
+    """
     try:
         listener = socket.create_server((host, port), backlog=BACKLOG, reuse_port=False)
     except OSError as error:
         sys.stderr.write(f"PORT: can't listen on {host}:{port} ({error.strerror}); set PORT or HOST\n")
         return EXIT_BAD_SETTINGS
-    server = uvicorn.Server(
+    server = _DrainingServer(
         uvicorn.Config(
             app,
             log_config=None,
@@ -45,6 +68,7 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate) -> int:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )
+    server.drain = drain
     # uvicorn raises the signal again once it has shut down; ours then lets the process end with a code of its own.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -1,0 +1,1 @@
+"""One file for each outside system. Only these talk to them."""

@@ -1,0 +1,68 @@
+"""The jobs' and the worker's counts for Prometheus.
+
+Jobs are processes of their own, so prometheus_client's multiprocess mode adds up what they count: each writes to a file in
+one folder, which the worker reads when it is scraped. `__main__` names the folder before this is imported. What the worker
+itself counts, the replays, has a registry and names of its own.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+
+class CountingMeter:
+    """`ports.Meter` by Prometheus counters whose names begin with `prefix`."""
+
+    def __init__(self, prefix: str, registry: CollectorRegistry | None) -> None:
+        def counter(name: str, documentation: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"{prefix}_{name}", documentation, labels, registry=registry)
+
+        self._lines = counter("lines", "Final lines numbered.")
+        self._lines_lost = counter("lines_lost", "Lines that neither memory nor the spool could take.")
+        self._batches = counter("batches", "Batches that the stream confirmed.", ("kind",))
+        self._attempts_failed = counter("attempts_failed", "Attempts that the stream didn't confirm.")
+        self._spool_failures = counter("spool_failures", "Lines that the spool couldn't take.")
+        self._captions_dropped = counter("captions_dropped", "Captions that the room didn't take in time.")
+        self._unrecognised = counter("speech_unrecognised", "Utterances whose recogniser failed.")
+
+    def line_numbered(self) -> None:
+        """Count it."""
+        self._lines.inc()
+
+    def line_lost(self) -> None:
+        """Count it."""
+        self._lines_lost.inc()
+
+    def batch_sent(self, kind: str) -> None:
+        """Count it."""
+        self._batches.labels(kind).inc()
+
+    def attempt_failed(self) -> None:
+        """Count it."""
+        self._attempts_failed.inc()
+
+    def spool_failed(self) -> None:
+        """Count it."""
+        self._spool_failures.inc()
+
+    def caption_dropped(self) -> None:
+        """Count it."""
+        self._captions_dropped.inc()
+
+    def speech_unrecognised(self) -> None:
+        """Count it."""
+        self._unrecognised.inc()
+
+
+class JobMeter(CountingMeter):
+    """`meetai_agent_*`: what this job's process counts; the worker adds it up."""
+
+    def __init__(self) -> None:
+        super().__init__("meetai_agent", None)
+
+
+class ReplayMeter(CountingMeter):
+    """`meetai_agent_replay_*`: what the worker counts while it replays spools."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__("meetai_agent_replay", registry)

@@ -1,0 +1,80 @@
+"""Whisper on this machine's CPU, by CTranslate2 (faster-whisper): speech recognition without a key or a network.
+
+Owns the model and the one thread that decodes. Imported only where a setting names it: the extra `local` installs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from faster_whisper import WhisperModel
+from livekit import rtc
+from livekit.agents import APIConnectOptions, stt, utils
+from livekit.agents.language import LanguageCode
+from livekit.agents.types import NOT_GIVEN, NotGivenOr
+
+NO_SPEECH_PROBABILITY: Final = 0.6
+"""Above this, and unsure of its words, Whisper is inventing (Radford et al. 2022, section 4.5: the same two thresholds)."""
+UNSURE_LOG_PROBABILITY: Final = -1.0
+
+
+class WhisperSTT(stt.STT[str]):
+    """`livekit.agents.stt.STT` for whole utterances, English or any language that the model knows.
+
+    Args:
+        model: A folder with CTranslate2 weights, or a name that faster-whisper can fetch.
+        name: What to call it in metrics.
+    """
+
+    def __init__(self, model: str, *, name: str) -> None:
+        super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
+        self._name = name
+        self._weights = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._name
+
+    @property
+    def provider(self) -> str:
+        """Where it runs."""
+        return "local"
+
+    async def _recognize_impl(
+        self, buffer: utils.AudioBuffer, *, language: NotGivenOr[str] = NOT_GIVEN, conn_options: APIConnectOptions
+    ) -> stt.SpeechEvent:
+        frame = rtc.combine_audio_frames(buffer)
+        spoken = language if isinstance(language, str) else "en"
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(conn_options.timeout):
+            text, confidence = await loop.run_in_executor(self._decoder, self._decode, bytes(frame.data), spoken)
+        return stt.SpeechEvent(
+            type=stt.SpeechEventType.FINAL_TRANSCRIPT,
+            alternatives=[stt.SpeechData(language=LanguageCode(spoken), text=text, confidence=confidence)],
+        )
+
+    def _decode(self, pcm: bytes, language: str) -> tuple[str, float]:
+        samples = np.frombuffer(pcm, dtype=np.int16).astype(np.float32) / 32768.0
+        segments, _ = self._weights.transcribe(
+            samples,
+            language=language.partition("-")[0] if self._weights.model.is_multilingual else "en",
+            beam_size=1,
+            without_timestamps=True,
+            condition_on_previous_text=False,
+            temperature=0.0,
+        )
+        spoken = [
+            segment
+            for segment in segments
+            if segment.no_speech_prob < NO_SPEECH_PROBABILITY or segment.avg_logprob > UNSURE_LOG_PROBABILITY
+        ]
+        if not spoken:
+            return "", 0.0
+        text = " ".join(segment.text.strip() for segment in spoken)
+        return text, math.exp(sum(segment.avg_logprob for segment in spoken) / len(spoken))

@@ -1,0 +1,149 @@
+"""The composition root: settings to a running worker, and, in each job's process, settings to a running session.
+
+The framework starts jobs in processes of their own and finds these functions by name, so they are module-level, and what
+they share in a process is in `JobProcess.userdata`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import structlog
+from litestar import Litestar
+from livekit.agents import AgentServer, AutoSubscribe, JobContext, JobProcess
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from uuid_utils.compat import uuid7
+
+from meetai_agent.adapters.livekit_captions import RoomCaptions
+from meetai_agent.adapters.microphone import ParticipantMicrophone
+from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
+from meetai_agent.adapters.providers import NewEar, check_recogniser, load_recogniser
+from meetai_agent.adapters.redis_stream import RedisBatchStream
+from meetai_agent.adapters.spool_files import SpoolFile, SpoolFolder
+from meetai_agent.adapters.system_clock import SystemClock
+from meetai_agent.domain.buffer import Producer, TranscriptBuffer
+from meetai_agent.domain.errors import UnknownProviderError
+from meetai_agent.http import create_http
+from meetai_agent.session import MeetingSession
+from meetai_agent.settings import AgentSettings
+from meetai_agent.usecases.deliver import Delivery
+from meetai_agent.usecases.replay import Replay
+from meetai_agent.usecases.transcribe import Transcription
+from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
+from meetai_servicekit.background import ProcessFate, running
+from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.server import serve
+from meetai_servicekit.settings import exit_with_problems, load_or_exit
+
+NEVER_GIVE_UP: Final = 1_000_000
+"""Attempts to reach LiveKit, at most 10 s apart; readiness tells meanwhile that there is no registration."""
+SESSION_END_SECONDS: Final = 75.0
+"""Above the session's own bounds: 20 s for the last words and 30 s for the last flush."""
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run a worker until SIGTERM. Returns the exit code: 2 for bad settings, 1 for a failure."""
+    settings = load_or_exit(AgentSettings, os.environ)
+    configure_logging("agent", settings.log_level)
+    try:
+        check_recogniser(settings.stt)
+    except UnknownProviderError as error:
+        exit_with_problems([str(error)])
+    fate = ProcessFate()
+    worker = Worker(create_server(settings), drain_seconds=settings.drain_seconds)
+    registry = CollectorRegistry()
+    stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
+    replay = Replay(
+        SpoolFolder(settings.spool_dir),
+        stream=stream,
+        clock=SystemClock(),
+        meter=ReplayMeter(registry),
+        random=random.random,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
+        async with running({"worker": worker.run, "replay": replay.run}, fate):
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped upstream
+            yield
+        await stream.aclose()
+
+    app = create_http(
+        readiness={"livekit": worker.check_registered, "redis": stream.ping}, registry=registry, lifespan=[lifespan]
+    )
+    return serve(app, host=settings.host, port=settings.port, fate=fate, drain=worker.drain)
+
+
+def create_server(settings: AgentSettings) -> AgentServer:
+    """The framework's worker, dispatched explicitly by name, listening on loopback alone."""
+    server = AgentServer(
+        ws_url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret.reveal(),
+        host="127.0.0.1",
+        port=0,
+        setup_fnc=prepare_process,
+        load_fnc=partial(load_by_jobs, settings.max_jobs),
+        load_threshold=1.0,
+        num_idle_processes=settings.idle_processes,
+        session_end_timeout=SESSION_END_SECONDS,
+        max_retry=NEVER_GIVE_UP,
+        initialize_process_timeout=60.0,
+        log_level="WARN",
+    )
+    server.rtc_session(
+        start_session, agent_name=settings.agent_name, on_request=answer_request, on_session_end=end_session
+    )
+    return server
+
+
+def prepare_process(process: JobProcess) -> None:
+    """Make a job's process ready before there is a job: settings, logging, the recogniser's model."""
+    settings = load_or_exit(AgentSettings, os.environ)
+    configure_logging("agent", settings.log_level)
+    process.userdata["settings"] = settings
+    process.userdata["new_ear"] = load_recogniser(settings.stt, clock=SystemClock())
+
+
+async def start_session(context: JobContext) -> None:
+    """Join the room and start listening. Returns once that runs; the room's end ends it."""
+    settings: AgentSettings = context.proc.userdata["settings"]
+    new_ear: NewEar = context.proc.userdata["new_ear"]
+    metadata, verdict = read_metadata(context.job.room.metadata)
+    producer = Producer(id=uuid7(), meeting_id=context.job.room.name, room_sid=context.job.room.sid)
+    structlog.contextvars.bind_contextvars(job_id=context.job.id, room_sid=producer.room_sid)
+    if metadata is None:
+        log.error("metadata_rejected", reason=verdict)
+    await context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
+
+    agent = metadata.agent_data if metadata else None
+    clock, meter = SystemClock(), JobMeter()
+    stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
+    spool = SpoolFile(settings.spool_dir, producer, max_bytes=settings.spool_max_bytes)
+    buffer = TranscriptBuffer(producer, random=random.random)
+    delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
+    captions = RoomCaptions(context.room, meter=meter)
+    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    session = MeetingSession(
+        context.room,
+        transcription,
+        new_ear=partial(new_ear, agent.language if agent else None),
+        open_microphone=ParticipantMicrophone,
+    )
+    session.start()
+    context.proc.userdata["finish"] = [session.finish, captions.aclose, stream.aclose]
+    log.info("session_started", producer_id=str(producer.id))
+
+
+async def end_session(context: JobContext) -> None:
+    """The room has ended, or the worker must: bring the last lines in, and close."""
+    for finish in context.proc.userdata.pop("finish", []):
+        await finish()

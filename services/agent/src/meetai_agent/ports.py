@@ -1,0 +1,127 @@
+"""What the use cases need from outside, as Protocols. The adapters keep these promises; so do the tests' fakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
+
+from livekit import rtc
+
+from meetai_agent.domain.buffer import Producer
+from meetai_agent.domain.heard import Heard
+from meetai_contracts.transcript import LiveTranscript, TranscriptLine
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def unix_ms(self) -> int:
+        """The wall clock, Unix milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+class BatchStream(Protocol):
+    """The stream that carries batches to the store."""
+
+    async def append(self, meeting_id: str, batch: bytes) -> None:
+        """Append one entry; bounded in time.
+
+        Raises:
+            StreamUnavailableError: not confirmed; it may have landed.
+        """
+
+
+class KeptLines(Protocol):
+    """Lines on local disk until the stream has them. Never raises: a spool that fails is a spool that is away."""
+
+    def acknowledge(self, seq: int) -> None:
+        """Lines up to `seq` need no keeping any more."""
+
+    def read(self, first_seq: int, offset: int, limit: int) -> tuple[list[TranscriptLine], int | None]:
+        """At most `limit` lines from `first_seq` on, found from `offset` on, and where the rest begins."""
+
+    def remove(self) -> None:
+        """Everything in it has been acknowledged and closed: forget it."""
+
+    def release(self) -> None:
+        """Leave what is in it for the worker to replay."""
+
+
+class Spool(KeptLines, Protocol):
+    """The spool of the job that runs here."""
+
+    def append(self, line: TranscriptLine) -> int | None:
+        """Keep a line before anything else is done with it. Returns where it is, or None when it couldn't be kept."""
+
+
+class DeadSpool(KeptLines, Protocol):
+    """The spool of a job that ended without closing it; nobody else has it open."""
+
+    @property
+    def producer(self) -> Producer:
+        """Whose it was."""
+
+    @property
+    def acknowledged_seq(self) -> int:
+        """Lines up to here are in the stream."""
+
+    def scan(self) -> Iterator[tuple[TranscriptLine, int]]:
+        """The lines after `acknowledged_seq`, each with where it is; one in memory at a time."""
+
+
+class DeadSpools(Protocol):
+    """The spools that killed jobs left behind."""
+
+    def claim(self) -> Sequence[DeadSpool]:
+        """Open every spool that no living job holds."""
+
+
+class Captions(Protocol):
+    """The live channel to the people in the room."""
+
+    def publish(self, caption: LiveTranscript) -> None:
+        """Send it soon, in order, without waiting; when the room is away too long the oldest are dropped and counted."""
+
+
+class Microphone(Protocol):
+    """One participant's microphone."""
+
+    def frames(self) -> AsyncIterator[rtc.AudioFrame]:
+        """What it picks up (16 kHz, mono) until the participant leaves or `stop` is called."""
+
+    def stop(self) -> None:
+        """End the frames soon."""
+
+
+class Ear(Protocol):
+    """A recogniser for one participant's microphone."""
+
+    def listen(self, frames: AsyncIterator[rtc.AudioFrame]) -> AsyncIterator[Heard]:
+        """What is said in the frames (16 kHz, mono), in order; ends after the frames have ended and all is recognised."""
+
+
+class Meter(Protocol):
+    """Counts that an operator watches."""
+
+    def line_numbered(self) -> None:
+        """A final line was given its `seq`."""
+
+    def line_lost(self) -> None:
+        """A line found no room in memory nor in the spool; a `gap` names it."""
+
+    def batch_sent(self, kind: str) -> None:
+        """The stream confirmed a batch."""
+
+    def attempt_failed(self) -> None:
+        """The stream didn't confirm a batch."""
+
+    def spool_failed(self) -> None:
+        """The spool couldn't take a line."""
+
+    def caption_dropped(self) -> None:
+        """A caption was dropped because the room didn't take it in time."""
+
+    def speech_unrecognised(self) -> None:
+        """An utterance gave no text because its recogniser failed."""

@@ -1,0 +1,46 @@
+"""The agent's settings: the only reader of the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from meetai_servicekit.secret import Secret
+from meetai_servicekit.settings import HttpSettings
+
+
+class SpoolDir(type(Path())):  # type: ignore[misc]  # pathlib's concrete class depends on the platform
+    """A folder that may not exist yet."""
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> SpoolDir:
+        """Read the folder's path."""
+        return cls(raw)
+
+
+class AgentSettings(HttpSettings, frozen=True, kw_only=True):
+    """What a worker needs; each field is read from the variable of the same name in capitals."""
+
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port of health, metrics and OpenAPI.")] = 8104
+    livekit_url: Annotated[str, Meta(pattern=r"^wss?://", description="LiveKit's URL, ws:// or wss://.")]
+    livekit_api_key: Annotated[str, Meta(min_length=1, description="LiveKit API key.")]
+    livekit_api_secret: Secret
+    redis_url: Annotated[str, Meta(pattern=r"^rediss?://", description="Redis with the transcript streams.")]
+    stt: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Recogniser, provider/model.")] = (
+        "local/whisper-tiny.en"
+    )
+    agent_name: Annotated[str, Meta(min_length=1, max_length=64, description="Name to dispatch this worker by.")] = (
+        "meetai"
+    )
+    spool_dir: SpoolDir
+    spool_max_bytes: Annotated[int, Meta(ge=65_536, description="Largest spool of one job, bytes.")] = 64 * 1024 * 1024
+    transcript_stream_shards: Annotated[
+        int, Meta(ge=1, le=1024, description="Streams that meetings are spread over.")
+    ] = 1
+    max_jobs: Annotated[int, Meta(ge=1, le=1000, description="Meetings at once; beyond, the worker refuses.")] = 10
+    idle_processes: Annotated[int, Meta(ge=0, le=32, description="Processes kept warm for the next meeting.")] = 1
+    drain_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="How long running meetings may go on after SIGTERM.")
+    ] = 3600

@@ -1,0 +1,1 @@
+"""What the agent does, over ports: transcribe, deliver, replay."""

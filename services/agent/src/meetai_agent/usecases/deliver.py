@@ -1,0 +1,116 @@
+"""Getting a producer's lines into the stream, for as long as it takes.
+
+Owns the loop that does what the buffer says. One `Delivery` runs for each job, and one for each spool that is replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from meetai_agent.domain.buffer import (
+    BACKLOG_LINES,
+    Finished,
+    FrozenBatch,
+    Producer,
+    ReadSpool,
+    Send,
+    TranscriptBuffer,
+    Wait,
+)
+from meetai_agent.domain.errors import StreamUnavailableError
+from meetai_agent.ports import BatchStream, Clock, KeptLines, Meter
+from meetai_contracts.transcript import TranscriptLine
+
+ATTEMPT_SECONDS: Final = 3.0
+"""Above the adapter's own 2 s socket timeout, so that this one only catches what that misses."""
+
+log = structlog.get_logger()
+
+
+class Delivery:
+    """Sends what the buffer holds, batch by batch, and tells the spool what need not be kept any more."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        buffer: TranscriptBuffer,
+        *,
+        stream: BatchStream,
+        kept: KeptLines,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._producer = producer
+        self._buffer = buffer
+        self._stream = stream
+        self._kept = kept
+        self._clock = clock
+        self._meter = meter
+        self._woken = asyncio.Event()
+
+    def add(self, line: TranscriptLine, spool_offset: int | None) -> None:
+        """Take a line that the spool has at `spool_offset`; never waits."""
+        if not self._buffer.add(line, now=self._clock.monotonic(), spool_offset=spool_offset):
+            self._meter.line_lost()
+            log.error("line_lost", producer_id=str(line.producer_id), seq=line.seq)
+        self._woken.set()
+
+    def close(self) -> None:
+        """No more lines come: `run` returns once the stream has them all, and the `close` marker."""
+        self._buffer.close()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until closed and done."""
+        while True:
+            match self._buffer.next(self._clock.monotonic()):
+                case Send(batch):
+                    await self._attempt(batch)
+                case ReadSpool(first_seq, _last_seq, offset):
+                    lines, rest = self._kept.read(first_seq, offset, BACKLOG_LINES)
+                    self._buffer.refill(lines, rest)
+                case Wait(seconds):
+                    await self._wait(seconds)
+                case Finished():
+                    self._kept.remove()
+                    return
+
+    async def _attempt(self, batch: FrozenBatch) -> None:
+        was_open = self._buffer.circuit_open
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await self._stream.append(self._producer.meeting_id, batch.data)
+        except (StreamUnavailableError, TimeoutError):
+            self._buffer.failed(self._clock.monotonic())
+            self._meter.attempt_failed()
+            if self._buffer.circuit_open and not was_open:
+                log.exception(
+                    "stream_unavailable",
+                    producer_id=str(self._producer.id),
+                    held=self._buffer.ram_lines,
+                )
+            return
+        seq = self._buffer.acknowledged()
+        if seq:
+            self._kept.acknowledge(seq)
+        self._meter.batch_sent(batch.kind)
+        log.info(
+            "batch_sent",
+            producer_id=str(self._producer.id),
+            kind=batch.kind,
+            first_seq=batch.first_seq,
+            last_seq=batch.last_seq,
+            bytes=len(batch.data),
+            recovered=was_open,
+        )
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

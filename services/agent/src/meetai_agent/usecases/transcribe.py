@@ -1,0 +1,128 @@
+"""One meeting's transcript: every final gets its number, then goes to the room and to the buffer at once.
+
+Owns the order of things when a final arrives: number, spool, buffer, caption. Nothing between the number and the spool may
+wait, because a process can be killed at any await (DESIGN, invariant 1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+from livekit import rtc
+
+from meetai_agent.domain.buffer import Producer
+from meetai_agent.domain.heard import FinalWords, InterimWords, Unrecognised, storable_pieces
+from meetai_agent.ports import Captions, Ear, Meter, Spool
+from meetai_agent.usecases.deliver import Delivery
+from meetai_contracts.identifiers import clean_text
+from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Speaker, TranscriptLine
+
+FINAL_FLUSH_SECONDS: Final = 30.0
+"""What isn't delivered by then stays in the spool for the worker; the framework's own limit is 300 s."""
+
+log = structlog.get_logger()
+
+
+class Transcription:
+    """The transcript of one job, from its first line to its close."""
+
+    def __init__(
+        self, producer: Producer, *, spool: Spool, delivery: Delivery, captions: Captions, meter: Meter
+    ) -> None:
+        self._producer = producer
+        self._spool = spool
+        self._delivery = delivery
+        self._captions = captions
+        self._meter = meter
+        self._seq = 0
+        self._delivering: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Start delivering: the stream learns of this producer before its first line."""
+        self._delivering = asyncio.create_task(self._delivery.run(), name="delivery")
+
+    async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncIterator[rtc.AudioFrame]) -> None:
+        """Transcribe one participant's microphone until its frames end."""
+        async for heard in ear.listen(frames):
+            match heard:
+                case InterimWords():
+                    self._caption_interim(speaker, heard)
+                case FinalWords():
+                    self._add(speaker, heard)
+                case Unrecognised():
+                    self._meter.speech_unrecognised()
+                    log.error(
+                        "speech_unrecognised",
+                        producer_id=str(self._producer.id),
+                        identity=speaker.identity,
+                        ms=heard.ended_ms - heard.started_ms,
+                    )
+
+    async def close(self) -> bool:
+        """Flush what is left and mark the producer closed. Returns whether all of it was delivered in time."""
+        self._delivery.close()
+        if self._delivering is None:
+            return False
+        await asyncio.wait([self._delivering], timeout=FINAL_FLUSH_SECONDS)
+        if self._delivering.done() and not self._delivering.cancelled() and self._delivering.exception() is None:
+            log.info("transcription_closed", producer_id=str(self._producer.id), lines=self._seq)
+            return True
+        self._delivering.cancel()
+        await asyncio.gather(self._delivering, return_exceptions=True)
+        self._spool.release()
+        log.error("transcription_left_in_spool", producer_id=str(self._producer.id), lines=self._seq)
+        return False
+
+    def _add(self, speaker: Speaker, heard: FinalWords) -> None:
+        for text in storable_pieces(heard.text):
+            self._seq += 1
+            line = TranscriptLine(
+                producer_id=self._producer.id,
+                seq=self._seq,
+                speaker=speaker,
+                text=text,
+                started_ms=heard.started_ms,
+                ended_ms=max(heard.started_ms, heard.ended_ms),
+                language=heard.language,
+                confidence=heard.confidence,
+            )
+            offset = self._spool.append(line)
+            if offset is None:
+                self._meter.spool_failed()
+            self._delivery.add(line, offset)
+            self._captions.publish(_final_caption(line, heard.segment))
+            self._meter.line_numbered()
+
+    def _caption_interim(self, speaker: Speaker, heard: InterimWords) -> None:
+        self._captions.publish(
+            LiveTranscript(
+                v=1,
+                segment=heard.segment,
+                final=False,
+                speaker=_caption_speaker(speaker),
+                text=clean_text(heard.text),
+                started_ms=heard.started_ms,
+                language=heard.language,
+            )
+        )
+
+
+def _final_caption(line: TranscriptLine, segment: str) -> LiveTranscript:
+    return LiveTranscript(
+        v=1,
+        segment=segment,
+        final=True,
+        id=line.id,
+        speaker=_caption_speaker(line.speaker),
+        text=line.text,
+        started_ms=line.started_ms,
+        ended_ms=line.ended_ms,
+        language=line.language,
+    )
+
+
+def _caption_speaker(speaker: Speaker) -> CaptionSpeaker:
+    return CaptionSpeaker(identity=speaker.identity, name=speaker.name, kind=speaker.kind)

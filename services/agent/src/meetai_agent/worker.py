@@ -1,0 +1,87 @@
+"""The worker: registered with LiveKit, it accepts a job for each meeting and runs it in a process of its own.
+
+Drives the framework's `AgentServer`. Owns registration, refusal and draining; must not know what a job does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+from livekit.agents import AgentServer, JobRequest
+
+from meetai_contracts.codec import ContractError
+from meetai_contracts.identifiers import check_id
+from meetai_contracts.room import RoomMetadata, parse_room_metadata
+from meetai_servicekit.health import NotReadyError
+
+METADATA_ATTRIBUTE: Final = "meetai.metadata"
+"""Participant attribute of the agent: `ok`, or what is wrong with the room's metadata."""
+DEFAULT_AGENT_NAME: Final = "Assistant"
+CLOSE_SECONDS: Final = 90.0
+"""After the drain: time for jobs still running to finish their recognisers, flush and close."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """One `AgentServer` for as long as the process lives."""
+
+    def __init__(self, server: AgentServer, *, drain_seconds: int) -> None:
+        self._server = server
+        self._drain_seconds = drain_seconds
+
+    async def run(self) -> None:
+        """Serve jobs until closed."""
+        await self._server.run()
+
+    async def drain(self) -> None:
+        """Take no new jobs, let the running ones go on for the drain time, then end them in good order."""
+        log.info("worker_draining", jobs=len(self._server.active_jobs))
+        try:
+            await self._server.drain(timeout=self._drain_seconds)
+        except TimeoutError:
+            log.warning("worker_drain_timed_out", jobs=len(self._server.active_jobs))
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._server.aclose()
+        except TimeoutError:
+            log.error("worker_close_timed_out")  # noqa: TRY400 - no stack needed
+
+    async def check_registered(self) -> None:
+        """Readiness: LiveKit knows this worker and may send it jobs.
+
+        Raises:
+            NotReadyError: not registered, or draining.
+        """
+        if self._server.draining:
+            raise NotReadyError("draining: no new jobs are taken")
+        if self._server.id == "unregistered" or self._server._connecting:  # noqa: SLF001 - the framework has no public way to ask
+            raise NotReadyError("not registered with LiveKit")
+
+
+def load_by_jobs(max_jobs: int, server: AgentServer) -> float:
+    """A worker's load as its share of `max_jobs`; the framework refuses jobs from 1.0 on."""
+    return len(server.active_jobs) / max_jobs
+
+
+def read_metadata(raw: str) -> tuple[RoomMetadata | None, str]:
+    """A room's metadata, and `ok` or what is wrong with it in words."""
+    try:
+        return parse_room_metadata(raw), "ok"
+    except ContractError as error:
+        return None, f"invalid: {error}"
+
+
+async def answer_request(request: JobRequest) -> None:
+    """Take the job under the agent's name in this meeting; refuse a room whose name can't be a meeting id."""
+    try:
+        check_id(request.room.name, "room name")
+    except ValueError as error:
+        log.error("job_refused", job_id=request.id, reason=str(error))  # noqa: TRY400 - the reason says it all
+        await request.reject()
+        return
+    metadata, verdict = read_metadata(request.room.metadata)
+    agent = metadata.agent_data if metadata else None
+    await request.accept(name=agent.name if agent else DEFAULT_AGENT_NAME, attributes={METADATA_ATTRIBUTE: verdict})
