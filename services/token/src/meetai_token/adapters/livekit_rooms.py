@@ -120,10 +120,10 @@ class LiveKitRooms:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
                 return await call
         except ServerError as error:
-            outcome = error.code
+            outcome = str(error.status)
             log.warning("livekit_call_refused", call=name, code=error.code, status=error.status)
             refusal = GoneError if error.status == HTTPStatus.NOT_FOUND else RoomsUnavailableError
-            raise refusal(f"LiveKit answered {error.code} to {name}") from error
+            raise refusal(f"LiveKit answered {error.status} to {name}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             outcome = "unreachable"
             log.warning("livekit_call_failed", call=name, error=type(error).__name__)

@@ -1,0 +1,87 @@
+"""A token says who, where, as what and until when; the log says the same and never the token."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+from tests.unit.token.fake_rooms import NEW_YEAR, FakeClock, FakeRooms
+
+from meetai_contracts.api import TokenRequest
+from meetai_token.domain import RoleRefusedError, RoomsUnavailableError
+from meetai_token.ports import Grant
+from meetai_token.usecases import AdmitPerson, PrepareRoom
+
+ID = UUID("00000000-0000-4000-8000-000000000001")
+SCOPES = frozenset({"tokens:participant"})
+
+
+class RecordingMint:
+    """Gives a token that can be recognised, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.grants: list[Grant] = []
+
+    def mint(self, grant: Grant) -> str:
+        self.grants.append(grant)
+        return "the-token"
+
+
+class Door:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.clock.advance(0.7)
+        self.rooms = FakeRooms(self.clock)
+        self.mint = RecordingMint()
+        prepare = PrepareRoom(self.rooms, agent_name="meetai", now=self.clock)
+        self.admit = AdmitPerson(prepare, self.mint, ttl_seconds=600, now=self.clock, new_id=lambda: ID)
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+async def test_token_is_minted_when_the_room_is_right(door: Door) -> None:
+    """Whole seconds, since tokens have no others; the room's setup goes into it for a late first join."""
+    admission = await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), caller="crm", scopes=SCOPES)
+    (grant,) = door.mint.grants
+    assert (admission.token, admission.role, admission.expires_at) == ("the-token", "participant", grant.expires_at)
+    assert (grant.meeting_id, grant.identity, grant.name, grant.jti) == ("m", "u", "Ann", str(ID))
+    assert (grant.not_before, grant.expires_at) == (NEW_YEAR, NEW_YEAR + dt.timedelta(seconds=600))
+    assert grant.setup.metadata == door.rooms.rooms["m"].metadata
+
+
+async def test_audit_line_is_written_when_a_token_is_minted(door: Door) -> None:
+    """Who, where, as what, for whom, which token: and not the token itself, nor a name."""
+    with capture_logs() as logs:
+        await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), caller="crm", scopes=SCOPES)
+    assert logs == [
+        {
+            "event": "token_minted",
+            "log_level": "info",
+            "meeting_id": "m",
+            "identity": "u",
+            "role": "participant",
+            "jti": str(ID),
+            "caller": "crm",
+            "expires_at": "2026-01-01T00:10:00+00:00",
+        }
+    ]
+
+
+async def test_livekit_is_not_asked_when_the_role_is_refused(door: Door) -> None:
+    """A caller without the right makes no room either."""
+    with pytest.raises(RoleRefusedError):
+        await door.admit("m", TokenRequest(user_id="u", user_name="A", role="host"), caller="crm", scopes=SCOPES)
+    assert door.rooms.calls == []
+
+
+async def test_no_token_is_minted_when_livekit_is_away(door: Door) -> None:
+    """A token for a room that isn't right would be a promise nobody keeps."""
+    door.rooms.away = True
+    with pytest.raises(RoomsUnavailableError):
+        await door.admit("m", TokenRequest(user_id="u", user_name="A"), caller="crm", scopes=SCOPES)
+    assert door.mint.grants == []
