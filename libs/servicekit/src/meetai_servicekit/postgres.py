@@ -24,6 +24,9 @@ CONNECT_TIMEOUT_SECONDS: Final = 3
 STATEMENT_TIMEOUT_MS: Final = 10_000
 MIGRATION_LOCK_TIMEOUT_MS: Final = 60_000
 POOL_TIMEOUT_SECONDS: Final = 2.0
+RECONNECT_SECONDS: Final = 2.0
+"""How long one attempt to reconnect goes on before a caller must ask anew. psycopg's own 5 min double the wait between
+tries up to minutes, so that a pool could stay dead that long after the server is back."""
 
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Queries = Mapping[str, LiteralString]
@@ -41,14 +44,21 @@ def load_queries(file: Path) -> Queries:
     }
 
 
-def create_pool(database_url: str, *, schema: str, min_size: int, max_size: int, application: str) -> Pool:
-    """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away."""
+def create_pool(
+    database_url: str, *, schema: str, min_size: int, max_size: int, application: str, max_waiting: int = 0
+) -> Pool:
+    """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away.
+
+    `max_waiting` callers may wait for a connection, 0 for any number; one more is refused at once.
+    """
     return AsyncConnectionPool(
         database_url,
         open=False,
         min_size=min_size,
         max_size=max_size,
+        max_waiting=max_waiting,
         timeout=POOL_TIMEOUT_SECONDS,
+        reconnect_timeout=RECONNECT_SECONDS,
         name=application,
         check=AsyncConnectionPool.check_connection,
         kwargs={
