@@ -1,0 +1,160 @@
+"""LiveKit's webhooks: are they LiveKit's, and what do they say.
+
+Owns the signature rules and the shape of LiveKit's protojson. Must not log or keep a token, nor let a credential through.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import jwt
+import msgspec
+from jwt.types import Options
+from msgspec import Meta, Struct
+
+from meetai_servicekit.secret import Secret
+from meetai_webhook_bridge.domain import ForgedWebhookError, MalformedWebhookError, Room, Webhook, storable
+
+MAX_LIFETIME_SECONDS: Final = 600
+"""livekit-server signs for 5 minutes (FACTS, webhooks). A token good for years would be a key that can't be revoked."""
+LEEWAY_SECONDS: Final = 30
+"""For clocks that differ; livekit-api allows 60."""
+MAX_TOKEN_CHARACTERS: Final = 4096
+"""A webhook's token has about 300."""
+
+Text = Annotated[str, Meta(min_length=1, max_length=256)]
+UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799)]
+UnixMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+
+
+class KeyPair(Struct, frozen=True):
+    """A key whose webhooks are believed."""
+
+    api_key: str
+    secret: Secret
+
+
+class _Claims(Struct, frozen=True):
+    exp: int
+    sha256: str
+    nbf: int = 0
+
+
+class _Room(Struct, frozen=True, rename="camel"):
+    """int64 comes as text, and as a number from other protojson writers; an absent field is zero."""
+
+    sid: str = ""
+    name: str = ""
+    creation_time: UnixSeconds = 0
+    creation_time_ms: UnixMs = 0
+
+    @property
+    def created_at(self) -> datetime | None:
+        milliseconds = self.creation_time_ms or self.creation_time * 1000
+        return _instant(milliseconds) if milliseconds else None
+
+
+class _Envelope(Struct, frozen=True, rename="camel"):
+    id: Text
+    event: Text
+    created_at: UnixSeconds = 0
+    room: _Room | None = None
+
+
+class LiveKitWebhookReader:
+    """Verifies over the raw body, then parses. Tolerates events and fields that it doesn't know."""
+
+    def __init__(self, key_pairs: Sequence[KeyPair], *, now: Callable[[], datetime]) -> None:
+        self._key_pairs = tuple(key_pairs)
+        self._now = now
+
+    def read(self, body: bytes, authorization: str) -> Webhook:
+        """The webhook that LiveKit sent.
+
+        Args:
+            body: As received; not one byte may have changed.
+            authorization: The header's value, a JWT with or without `Bearer `; "" when there was none.
+
+        Raises:
+            ForgedWebhookError: not signed by one of the key pairs, for this body and for now.
+            MalformedWebhookError: signed, and not a webhook.
+        """
+        self._verify(body, authorization)
+        return self._parse(body)
+
+    def _verify(self, body: bytes, authorization: str) -> None:
+        claims = self._claims(_bare_token(authorization))
+        digest = base64.b64encode(hashlib.sha256(body).digest())
+        if not hmac.compare_digest(digest, claims.sha256.encode("utf-8", "surrogatepass")):
+            raise ForgedWebhookError("other_body")
+        now_seconds = self._now().timestamp()
+        if claims.exp < now_seconds - LEEWAY_SECONDS:
+            raise ForgedWebhookError("expired")
+        if claims.exp > now_seconds + MAX_LIFETIME_SECONDS + LEEWAY_SECONDS:
+            raise ForgedWebhookError("lives_too_long")
+        if claims.nbf > now_seconds + LEEWAY_SECONDS:
+            raise ForgedWebhookError("not_valid_yet")
+
+    def _claims(self, token: str) -> _Claims:
+        reason = "no_token"
+        for pair in self._key_pairs:
+            try:
+                claims = jwt.decode(
+                    token,
+                    pair.secret.reveal(),
+                    algorithms=["HS256"],
+                    issuer=pair.api_key,
+                    # Times are checked by the caller, against an injected clock and with a longest lifetime.
+                    options=_OPTIONS,
+                )
+                return msgspec.convert(claims, _Claims)
+            except msgspec.ValidationError:
+                reason = "claims"
+            except jwt.PyJWTError as error:
+                reason = type(error).__name__
+            except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+                reason = "malformed_token"  # what PyJWT lets through of its parsers
+        raise ForgedWebhookError(reason)
+
+    def _parse(self, body: bytes) -> Webhook:
+        try:
+            decoded = storable(msgspec.json.decode(body, type=dict[str, Any]))
+            envelope = msgspec.convert(decoded, _Envelope, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedWebhookError(type(error).__name__) from error
+        room = envelope.room
+        return Webhook(
+            id=envelope.id,
+            event=envelope.event,
+            created_at=_instant(envelope.created_at * 1000) if envelope.created_at else self._now(),
+            room=None if room is None else Room(sid=room.sid, name=room.name, created_at=room.created_at),
+            body=decoded,
+        )
+
+
+_OPTIONS: Final[Options] = {
+    "require": ["iss", "exp"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _bare_token(authorization: str) -> str:
+    token = authorization.strip()
+    if token[:7].lower() == "bearer ":  # some senders add the scheme (FACTS, webhooks)
+        token = token[7:].strip()
+    if not token or len(token) > MAX_TOKEN_CHARACTERS:
+        raise ForgedWebhookError("no_token" if not token else "token_too_long")
+    return token
+
+
+def _instant(unix_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=unix_ms)

@@ -1,0 +1,58 @@
+"""What is counted, for Prometheus. Label values come from a known few."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from meetai_webhook_bridge.domain import Backlog
+
+
+class PrometheusMeasures:
+    """Keeps the promise of the port `Measures`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._webhooks = Counter(
+            "meetai_bridge_webhooks",
+            "Webhooks by LiveKit's event and what came of them.",
+            ("event", "outcome"),
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "meetai_bridge_event_attempts",
+            "Attempts to deliver an event to Inngest, by outcome: sent, failed (tried again) or dead (given up).",
+            ("outcome",),
+            registry=registry,
+        )
+        self._send_seconds = Histogram(
+            "meetai_bridge_send_seconds",
+            "Time that one attempt took.",
+            ("outcome",),
+            registry=registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0),
+        )
+        self._undelivered = Gauge(
+            "meetai_bridge_undelivered_events",
+            "Events that Inngest doesn't have: pending, or dead (given up).",
+            ("state",),
+            registry=registry,
+        )
+        self._oldest_pending_seconds = Gauge(
+            "meetai_bridge_oldest_pending_seconds",
+            "Age of the oldest pending event; 0 when none is.",
+            registry=registry,
+        )
+
+    def webhook_answered(self, event: str, outcome: str) -> None:
+        """One webhook."""
+        self._webhooks.labels(event, outcome).inc()
+
+    def event_attempted(self, outcome: str, seconds: float) -> None:
+        """One attempt at delivery."""
+        self._attempts.labels(outcome).inc()
+        self._send_seconds.labels(outcome).observe(seconds)
+
+    def backlog_seen(self, backlog: Backlog) -> None:
+        """How much there is to deliver."""
+        self._undelivered.labels("pending").set(backlog.pending)
+        self._undelivered.labels("dead").set(backlog.dead)
+        self._oldest_pending_seconds.set(backlog.oldest_pending_seconds)

@@ -1,0 +1,61 @@
+-- name: insert_webhook(id, event, room_sid, room_name, body)!
+INSERT INTO inbox (id, event, room_sid, room_name, body)
+VALUES (:id, :event, :room_sid, :room_name, :body)
+ON CONFLICT (id) DO NOTHING
+
+-- name: insert_event(id, name, source, meeting_id, room_sid, occurred_at, data)!
+INSERT INTO outbox (id, name, source, meeting_id, room_sid, occurred_at, data)
+VALUES (:id, :name, :source, :meeting_id, :room_sid, :occurred_at, :data)
+ON CONFLICT (id) DO NOTHING
+
+-- name: claim_due(lease_seconds, batch)
+-- The lease is the next attempt's time: a process that dies leaves the event to whoever looks after that.
+WITH due AS (
+    SELECT position
+    FROM outbox AS candidate
+    WHERE state = 'pending'
+      AND next_attempt_at <= now()
+      AND NOT EXISTS (
+          SELECT FROM outbox AS earlier
+          WHERE earlier.state = 'pending'
+            AND earlier.room_sid = candidate.room_sid
+            AND earlier.position < candidate.position
+      )
+    ORDER BY next_attempt_at
+    LIMIT :batch
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox
+SET attempts = attempts + 1,
+    next_attempt_at = now() + make_interval(secs => :lease_seconds)
+FROM due
+WHERE outbox.position = due.position
+RETURNING id, name, occurred_at, data, attempts
+
+-- name: mark_sent(id)!
+UPDATE outbox SET state = 'sent', sent_at = now(), last_error = NULL
+WHERE id = :id AND state <> 'sent'
+
+-- name: mark_failed(id, attempt, reason, retry_after_seconds)!
+UPDATE outbox SET last_error = :reason, next_attempt_at = now() + make_interval(secs => :retry_after_seconds)
+WHERE id = :id AND state = 'pending' AND attempts = :attempt
+
+-- name: mark_dead(id, attempt, reason)!
+UPDATE outbox SET state = 'dead', last_error = :reason
+WHERE id = :id AND state = 'pending' AND attempts = :attempt
+
+-- name: backlog()
+SELECT count(*) FILTER (WHERE state = 'pending'),
+       count(*) FILTER (WHERE state = 'dead'),
+       coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'pending')), 0)::float8
+FROM outbox
+WHERE state <> 'sent'
+
+-- name: list_events(state, meeting_id, before, batch)
+SELECT position, id, name, source, room_sid, received_at, state, attempts, data, sent_at
+FROM outbox
+WHERE (:state::text IS NULL OR state = :state)
+  AND (:meeting_id::text IS NULL OR meeting_id = :meeting_id)
+  AND (:before::bigint IS NULL OR position < :before)
+ORDER BY position DESC
+LIMIT :batch

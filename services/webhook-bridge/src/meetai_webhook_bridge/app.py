@@ -1,0 +1,136 @@
+"""Puts the service together: settings in, a running thing out. The only module that knows every other."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import psycopg
+from litestar import Litestar
+from prometheus_client import CollectorRegistry
+
+from meetai_servicekit import postgres
+from meetai_servicekit.background import ProcessFate, running
+from meetai_servicekit.http import HttpService, create_http_service
+from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.server import serve
+from meetai_servicekit.settings import load_or_exit
+from meetai_webhook_bridge import http
+from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
+from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
+from meetai_webhook_bridge.adapters.postgres_inbox import (
+    MAX_CONNECTIONS,
+    MAX_WAITING,
+    MIGRATIONS,
+    SCHEMA,
+    PostgresInbox,
+)
+from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
+from meetai_webhook_bridge.relay import Relay, watch_backlog
+from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings, load_bridge_settings_or_exit
+from meetai_webhook_bridge.usecases import AcceptWebhook, DeliverDueEvents
+
+NAME = "webhook-bridge"
+
+
+def run(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM, or `migrate`; returns the process's exit code."""
+    if arguments == ["migrate"]:
+        return migrate(load_or_exit(MigrationSettings, environ))
+    if arguments:
+        sys.stderr.write("usage: python -m meetai_webhook_bridge [migrate]\n")
+        return 2
+    return serve_until_stopped(load_bridge_settings_or_exit(environ))
+
+
+def serve_until_stopped(settings: BridgeSettings) -> int:
+    """Serve until SIGTERM; returns the process's exit code."""
+    configure_logging(NAME, settings.log_level)
+    fate = ProcessFate()
+    return serve(create_app(settings, fate), host=settings.host, port=settings.port, fate=fate)
+
+
+def migrate(settings: MigrationSettings) -> int:
+    """Bring the schema up to date; returns the process's exit code."""
+    configure_logging(NAME, settings.log_level)
+    try:
+        postgres.migrate(settings.database_url.reveal(), schema=SCHEMA, migrations=MIGRATIONS)
+    except psycopg.Error as error:
+        sys.stderr.write(f"migrate: {type(error).__name__}; nothing of the failed migration was applied\n")
+        return 1
+    return 0
+
+
+def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
+    """The application. Nothing is opened before it starts up."""
+    registry = CollectorRegistry()
+    measures = PrometheusMeasures(registry)
+    pool = postgres.create_pool(
+        settings.database_url.reveal(),
+        schema=SCHEMA,
+        min_size=2,
+        max_size=MAX_CONNECTIONS,
+        max_waiting=MAX_WAITING,
+        application=NAME,
+    )
+    inbox = PostgresInbox(pool)
+    deliver_due = DeliverDueEvents(
+        outbox=inbox,
+        sink=InngestSink(_inngest_target(settings), now=_now),
+        measures=measures,
+        random=random.random,
+        monotonic_seconds=time.monotonic,
+    )
+    relay = Relay(deliver_due, random=random.random, monotonic_seconds=time.monotonic)
+    accept_webhook = AcceptWebhook(
+        reader=LiveKitWebhookReader(_key_pairs(settings), now=_now),
+        inbox=inbox,
+        measures=measures,
+        relayed=settings.relayed,
+        wake_relay=relay.wake,
+    )
+    works = {"relay": relay.run, "backlog": lambda: watch_backlog(inbox, measures)}
+    expected = postgres.expected_migrations(MIGRATIONS)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(pool)
+            await stack.enter_async_context(running(works, fate))
+            yield
+
+    async def schema_is_current() -> None:
+        await postgres.check_schema(pool, expected)
+
+    return create_http_service(
+        title="MeetAI webhook-bridge",
+        routes=[*http.webhook_routes(accept_webhook), *http.ledger_routes(inbox, settings.service_keys)],
+        readiness={"postgres": schema_is_current, "relay": relay.check_running},
+        registry=registry,
+        lifespan=[lifespan],
+        max_body_bytes=http.MAX_WEBHOOK_BYTES,
+    )
+
+
+def _key_pairs(settings: BridgeSettings) -> list[KeyPair]:
+    pairs = [(settings.livekit_api_key, settings.livekit_api_secret), *settings.livekit_more_keys]
+    return [KeyPair(api_key=api_key, secret=secret) for api_key, secret in pairs]
+
+
+def _inngest_target(settings: BridgeSettings) -> InngestTarget:
+    base_url = settings.inngest_base_url or settings.inngest_dev or None
+    return InngestTarget(
+        dev=bool(settings.inngest_dev),
+        event_key=settings.inngest_event_key,
+        signing_key=settings.inngest_signing_key,
+        api_base_url=base_url,
+        event_api_base_url=settings.inngest_event_api_base_url or base_url,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,101 @@
+"""The loop that drives delivery: at once when a webhook was stored, and every second for retries and what others left.
+
+Owns when to look. Must not know what is sent or how failures are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from meetai_servicekit.backoff import Backoff
+from meetai_servicekit.health import NotReadyError
+from meetai_webhook_bridge.domain import StoreAwayError
+from meetai_webhook_bridge.ports import Measures, Outbox
+from meetai_webhook_bridge.usecases import DeliverDueEvents
+
+POLL_SECONDS: Final = 1.0
+"""One indexed query a second and replica; the first retry of an event is due after 0.5-1 s."""
+STORE_AWAY: Final = Backoff(first_seconds=0.5, limit_seconds=5.0)
+BACKLOG_SECONDS: Final = 5.0
+STALLED_SECONDS: Final = 30.0
+"""A turn takes 8 s at most: a claim 1.5 s, a send 4 s, the mark 1.5 s, the wait 1 s."""
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Delivers as long as it runs; cancelled, it first finishes what it is sending."""
+
+    def __init__(
+        self,
+        deliver_due: DeliverDueEvents,
+        *,
+        random: Callable[[], float],
+        monotonic_seconds: Callable[[], float],
+    ) -> None:
+        self._deliver_due = deliver_due
+        self._random = random
+        self._monotonic_seconds = monotonic_seconds
+        self._woken = asyncio.Event()
+        self._last_turn_seconds: float | None = None
+
+    def wake(self) -> None:
+        """Say that something is due now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        failures = 0
+        while True:
+            self._last_turn_seconds = self._monotonic_seconds()
+            self._woken.clear()
+            try:
+                delivered = await self._turn()
+            except StoreAwayError as error:
+                failures += 1
+                log.warning("relay_store_away", failures=failures, reason=str(error))
+                await asyncio.sleep(STORE_AWAY.wait_seconds(failures, self._random))
+                continue
+            failures = 0
+            if delivered == 0:
+                await self._wait()
+
+    async def check_running(self) -> None:
+        """Readiness.
+
+        Raises:
+            NotReadyError: the loop hasn't come round for long.
+        """
+        last = self._last_turn_seconds
+        if last is None or self._monotonic_seconds() - last > STALLED_SECONDS:
+            raise NotReadyError("the relay has stalled")
+
+    async def _turn(self) -> int:
+        """One batch. Sends are bounded, so at shutdown they are waited for rather than cut off and repeated."""
+        turn = asyncio.create_task(self._deliver_due.deliver(), name="relay turn")
+        try:
+            return await asyncio.shield(turn)
+        except asyncio.CancelledError:
+            await asyncio.gather(turn, return_exceptions=True)
+            raise
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+async def watch_backlog(outbox: Outbox, measures: Measures) -> None:
+    """Keep the gauges of what is undelivered current, until cancelled."""
+    while True:
+        try:
+            measures.backlog_seen(await outbox.backlog())
+        except StoreAwayError as error:
+            log.warning("backlog_unknown", reason=str(error))
+        await asyncio.sleep(BACKLOG_SECONDS)

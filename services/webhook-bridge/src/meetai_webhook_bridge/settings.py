@@ -1,0 +1,116 @@
+"""The environment of this service, read once. Nothing else here reads it.
+
+Inngest's settings have the names that its SDK gives them, and are handed to the SDK explicitly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from meetai_servicekit.auth import ServiceKeys
+from meetai_servicekit.secret import Secret
+from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
+
+DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
+"""Where `inngest dev` listens."""
+
+DatabaseUrl = Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:port/database.")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+")]
+
+
+class MoreKeys(tuple[tuple[str, Secret], ...]):
+    """Further key pairs, `key:secret` separated by commas."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> MoreKeys:
+        """Read the pairs.
+
+        Raises:
+            ValueError: names the pair by its position, never by its text.
+        """
+        pairs: list[tuple[str, Secret]] = []
+        for position, entry in enumerate(raw.split(","), 1):
+            api_key, _, secret = entry.strip().partition(":")
+            if not api_key or not secret.strip():
+                raise ValueError(f"entry {position} must be key:secret")
+            pairs.append((api_key.strip(), Secret(secret.strip())))
+        return cls(pairs)
+
+
+class InngestDev(str):
+    """`INNGEST_DEV`: the dev server's URL; "" when it is switched off."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> InngestDev:
+        """Read 1, true, 0, false or a URL, as the SDK does.
+
+        Raises:
+            ValueError: none of these.
+        """
+        if raw.lower() in {"1", "true"}:
+            return cls(DEFAULT_DEV_URL)
+        if raw.lower() in {"0", "false"}:
+            return cls("")
+        if raw.startswith(("http://", "https://")):
+            return cls(raw)
+        raise ValueError("must be 1, 0 or the dev server's URL")
+
+
+class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
+    """All that can be set.
+
+    Attributes:
+        livekit_more_keys: Pairs that are accepted beside the first: while a key is rotated, or from a second LiveKit.
+        relay_events: LiveKit events that become events in Inngest. `room_finished` always does.
+    """
+
+    database_url: DatabaseUrl
+    livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key that LiveKit signs webhooks with.")]
+    livekit_api_secret: Annotated[Secret, Meta(description="Secret of that key.")]
+    livekit_more_keys: Annotated[MoreKeys, Meta(description="More such keys: key:secret, …")] = MoreKeys()
+    service_keys: Annotated[ServiceKeys, Meta(description="Who may call: name:sha256-hex:scope+scope, …")]
+    inngest_dev: InngestDev = InngestDev()
+    inngest_event_key: Secret | None = None
+    inngest_signing_key: Secret | None = None
+    inngest_base_url: Url | None = None
+    inngest_event_api_base_url: Url | None = None
+    relay_events: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,64}$")], ...] = ("room_finished",)
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8102
+
+    @property
+    def relayed(self) -> frozenset[str]:
+        """The LiveKit events that become events in Inngest."""
+        return frozenset({"room_finished", *self.relay_events})
+
+
+class MigrationSettings(HttpSettings, frozen=True, kw_only=True):
+    """All that `migrate` needs: it holds no key of LiveKit's or Inngest's."""
+
+    database_url: DatabaseUrl
+
+
+def load_bridge_settings_or_exit(environ: Mapping[str, str]) -> BridgeSettings:
+    """Read the settings, or name every one that is missing or wrong on stderr and leave with exit code 2."""
+    problems: list[str] = []
+    settings: BridgeSettings | None = None
+    try:
+        settings = load(BridgeSettings, environ)
+    except SettingsError as error:
+        problems = error.problems
+    if not _names_an_inngest(environ):
+        problems = [*problems, "INNGEST_EVENT_KEY: is required (or INNGEST_DEV, 1 or the URL of a dev server)"]
+    if settings is None or problems:
+        exit_with_problems(problems)
+    return settings
+
+
+def _names_an_inngest(environ: Mapping[str, str]) -> bool:
+    dev = environ.get("INNGEST_DEV", "")
+    return bool(environ.get("INNGEST_EVENT_KEY")) or dev.lower() not in {"", "0", "false"}
