@@ -1,0 +1,103 @@
+"""A server that speaks the wire format of Inngest's event API, and its ways to fail."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+HOLD_SECONDS: Final = 60
+
+FAULTS: Final[dict[str, tuple[int, str, bytes]]] = {
+    "500": (500, "application/json", b'{"error": "internal"}'),
+    "503 without an error": (503, "application/json", b"{}"),
+    "429": (429, "application/json", b"{}"),
+    "401": (401, "application/json", b'{"error": "Event key not found", "status": 401}'),
+    "200 without ids": (200, "application/json", b"{}"),
+    "200 with null": (200, "application/json", b"null"),
+    "HTML 502": (502, "text/html", b"<html><body>Bad Gateway</body></html>"),
+}
+"""Answers that mean that nothing was taken."""
+CUT: Final = "cut after accepting"
+HOLD: Final = "hold"
+"""Accepts, and doesn't answer."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    stub: InngestStub
+
+
+class InngestStub:
+    """Takes events on a port that stays the same; `faults` are used up one a request."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.requests = 0
+        self.faults: deque[str] = deque()
+        self.fault_forever: str | None = None
+        self.release = threading.Event()
+        self._server: _Server | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of every event taken, as often as it was taken."""
+        return [event["id"] for event in self.taken]
+
+    def start(self) -> None:
+        self._server = _Server(("127.0.0.1", self._port), _Handler)
+        self._server.stub = self
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Away: connections are refused."""
+        self.release.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def next_fault(self) -> str | None:
+        self.requests += 1
+        return self.faults.popleft() if self.faults else self.fault_forever
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, _Server)
+        stub = server.stub
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        fault = stub.next_fault()
+        if fault in FAULTS:
+            self._answer(*FAULTS[fault])
+            return
+        events = json.loads(body)
+        stub.taken.extend(events)
+        if fault == HOLD:
+            stub.release.wait(HOLD_SECONDS)
+        if fault in {CUT, HOLD}:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        ids = [f"01TAKEN{number}" for number, _ in enumerate(events)]
+        self._answer(200, "application/json", json.dumps({"ids": ids, "status": 200}).encode())
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing."""
