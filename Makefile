@@ -8,6 +8,7 @@ UV := .local/uv/$(UV_VERSION)/uv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
+export MEETAI_UV := $(CURDIR)/$(UV)
 unexport VIRTUAL_ENV
 # The first installation shows what it fetches (about a minute); later ones take a fraction of a second.
 QUIETLY := $(if $(wildcard .venv/bin/python),--quiet)

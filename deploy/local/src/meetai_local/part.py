@@ -20,14 +20,6 @@ class Kind(enum.IntEnum):
     SERVICE = 1
 
 
-class PortClaim(Struct, frozen=True, kw_only=True):
-    """A port on 127.0.0.1 that a part will listen on, and the setting that moves it."""
-
-    port: int
-    setting: str
-    is_udp: bool = False
-
-
 class Part(Struct, frozen=True, kw_only=True):
     """One process of the stack.
 
@@ -46,7 +38,6 @@ class Part(Struct, frozen=True, kw_only=True):
     kind: Kind
     command: tuple[str, ...]
     ready: Callable[[], str | None]
-    ports: tuple[PortClaim, ...] = ()
     environment: Mapping[str, str] = {}
     folder: Path
     user: str | None = None

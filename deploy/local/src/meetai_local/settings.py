@@ -1,0 +1,110 @@
+"""What can be set about the local stack. `from_environment` is the only reader of the environment here.
+
+Every port and the root folder are settings, so that a test's stack runs beside a developer's.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from meetai_servicekit import settings as servicekit_settings
+
+SPEECH_TO_TEXT = "local/whisper-tiny.en"  # recognises real speech offline and without a key
+
+Port = Annotated[int, Meta(ge=1024, le=65_535)]
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """Where everything listens, on 127.0.0.1. The field `token` is set by `MEETAI_TOKEN_PORT`."""
+
+    livekit: Port = 7880
+    livekit_udp: Port = 7882
+    postgres: Port = 54329
+    redis: Port = 63799
+    inngest: Port = 8288
+    token: Port = 8101
+    webhook_bridge: Port = 8102
+    transcript_ingest: Port = 8103
+    agent: Port = 8104
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Ports that nothing uses at this moment, TCP and UDP."""
+        with ExitStack() as held:
+            return cls(**{name: _free_port(held) for name in cls.__struct_fields__})
+
+    @staticmethod
+    def setting(field: str) -> str:
+        """The environment variable that sets a field."""
+        return f"MEETAI_{field.upper()}_PORT"
+
+
+class StackSettings(Struct, frozen=True, kw_only=True):
+    """One local stack.
+
+    Attributes:
+        root: Everything that it keeps is in this folder.
+        livekit_server_bin: A livekit-server program to use instead of looking for one.
+        inngest_url: An Inngest server that is already running; none is started then.
+        inngest: `recorder` starts the event recorder without looking for an Inngest dev server first.
+        uv: The program that installs Go from PyPI where a build needs it.
+        speech_to_text: The agent's `STT`, as provider/model.
+        restarts_services: Whether a crashed service is started again; tests that kill one may want it to stay down.
+        service_environment: Added to the environment of all four services.
+    """
+
+    root: Path = Path(".local")
+    ports: Ports = Ports()
+    livekit_server_bin: str | None = None
+    inngest_url: str | None = None
+    inngest: Literal["any", "recorder"] = "any"
+    uv: str | None = None
+    speech_to_text: str = SPEECH_TO_TEXT
+    restarts_services: bool = True
+    service_environment: Mapping[str, str] = {}
+
+
+def from_environment(environ: Mapping[str, str]) -> StackSettings:
+    """Read the settings.
+
+    Raises:
+        servicekit_settings.SettingsError: names every wrong variable at once.
+    """
+    port_settings = msgspec.defstruct(
+        "PortSettings",
+        [(Ports.setting(field.name).lower(), field.type, field.default) for field in msgspec.structs.fields(Ports)],
+        frozen=True,
+        kw_only=True,
+    )
+    read = servicekit_settings.load(port_settings, environ)
+    inngest_dev = environ.get("INNGEST_DEV", "")
+    return StackSettings(
+        root=Path(environ.get("MEETAI_LOCAL_ROOT") or ".local").absolute(),
+        ports=Ports(**{field: getattr(read, Ports.setting(field).lower()) for field in Ports.__struct_fields__}),
+        livekit_server_bin=environ.get("LIVEKIT_SERVER_BIN") or None,
+        inngest_url=inngest_dev.rstrip("/") if inngest_dev.startswith(("http://", "https://")) else None,
+        inngest="recorder" if environ.get("MEETAI_INNGEST") == "recorder" else "any",
+        uv=environ.get("MEETAI_UV") or None,
+        speech_to_text=environ.get("STT") or SPEECH_TO_TEXT,
+    )
+
+
+def _free_port(held: ExitStack) -> int:
+    """A port that is free for both protocols; kept until `held` closes, so that the next one differs."""
+    while True:
+        tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        tcp.bind(("127.0.0.1", 0))
+        udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        port: int = tcp.getsockname()[1]
+        try:
+            udp.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return port
