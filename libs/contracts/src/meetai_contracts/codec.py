@@ -13,6 +13,7 @@ import msgspec
 T = TypeVar("T")
 
 _MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`$")
+_NOT_LISTED: Final = re.compile(r"^Invalid enum value ")
 _REFUSED: Final = re.compile(r"^([A-Za-z_]+) must ")
 
 
@@ -79,6 +80,8 @@ def name_field(path: str, reason: str) -> tuple[str, str]:
     path = path.removeprefix(".")
     if missing := _MISSING.match(reason):
         return f"{path}.{missing[1]}".removeprefix("."), "is required"
+    if _NOT_LISTED.match(reason):  # msgspec goes on with the value itself
+        return path, "is not one of the accepted values"
     if refused := _REFUSED.match(reason):
         return f"{path}.{refused[1]}".removeprefix("."), reason
     return path, reason

@@ -78,6 +78,7 @@ class TranscriptLine(Struct, frozen=True, array_like=True):
         if not self.text:
             raise ValueError("text must not be empty")
         _check_text_bytes(self.text, "text", MAX_TEXT_BYTES)
+        _check_text_bytes(self.language or "", "language", MAX_TEXT_BYTES)
         if self.ended_ms < self.started_ms:
             raise ValueError("ended_ms must not be before started_ms")
 
@@ -135,7 +136,6 @@ class TranscriptBatch(Struct, frozen=True, array_like=True):
 
 class _Envelope(Struct, frozen=True, array_like=True):
     v: int
-    kind: str
 
 
 class UnknownVersionError(ContractError):

@@ -115,10 +115,11 @@ class LiveKitRooms:
 
     async def _call(self, name: str, call: Awaitable[T]) -> T:
         started = time.perf_counter()
-        outcome = "ok"
+        outcome = "cancelled"  # unless something else is known below: the caller's own time was up
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
-                return await call
+                answer = await call
+            outcome = "ok"
         except ServerError as error:
             outcome = str(error.status)
             log.warning("livekit_call_refused", call=name, code=error.code, status=error.status)
@@ -130,6 +131,7 @@ class LiveKitRooms:
             raise RoomsUnavailableError(f"LiveKit didn't answer {name}") from error
         finally:
             self._call_seconds.labels(name, outcome).observe(time.perf_counter() - started)
+        return answer
 
 
 def _dispatch(found: AgentDispatch) -> Dispatch:

@@ -1,0 +1,202 @@
+"""One example of every message, as an object. The golden files hold the same as bytes.
+
+`python -m tests.contract.messages` writes the files of messages that have none yet; it never changes one, because other
+programs rely on these bytes. To change a contract, delete the file by hand and say why in the commit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from meetai_contracts import api, approval, codec, events, room, transcript
+
+GOLDEN: Final = Path(__file__).parent / "golden"
+
+PRODUCER: Final = UUID("0199f5a0-7b1c-7d00-8a3e-5f2b9c4d1e60")
+PROPOSAL: Final = UUID("0199f5a1-0000-7000-8000-000000000001")
+MEETING: Final = "team/stand-up 😀"
+ROOM_SID: Final = "RM_hycBMAjmt6Ub"
+START: Final = dt.datetime(2026, 11, 2, 9, 0, 0, 250_000, tzinfo=dt.UTC)
+BERLIN: Final = dt.timezone(dt.timedelta(hours=1))
+START_MS: Final = 1_793_610_000_250
+
+_AGENT = room.AgentData(name="Clara", instructions="Be brief.", language="en", voice="en-us", reply="always")
+_MEETING = room.MeetingData(id=MEETING, name="Stand-up")
+_ANN = transcript.Speaker(identity="u-1", name="Ann Überall", kind="human")
+_CLARA = transcript.Speaker(identity="agent-AJ_1", name="Clara", kind="agent")
+_LINES = (
+    transcript.TranscriptLine(PRODUCER, 1, _ANN, "Good morning, 世界.", START_MS, START_MS + 1_200, "en", 0.875),
+    transcript.TranscriptLine(PRODUCER, 2, _CLARA, "Hello—", START_MS + 900, START_MS + 2_000, interrupted=True),
+)
+_EVENT = approval.CalendarEvent(
+    title="Retro",
+    start=dt.datetime(2026, 11, 9, 10, 0, tzinfo=BERLIN),
+    end=dt.datetime(2026, 11, 9, 10, 30, tzinfo=BERLIN),
+    time_zone="Europe/Berlin",
+    attendees=("ann@example.com", "u-2"),
+    description="What went well?",
+    location="Room 4",
+)
+_ROOM_FINISHED = events.RoomFinished(
+    meeting_id=MEETING,
+    started_at=START,
+    ended_at=START + dt.timedelta(minutes=15),
+    room_sid=ROOM_SID,
+    source="webhook",
+    reason="webhook",
+)
+
+
+def _batch(kind: transcript.BatchKind, first: int, last: int, high: int, *lines: transcript.TranscriptLine) -> Any:
+    return transcript.TranscriptBatch(1, kind, MEETING, ROOM_SID, PRODUCER, first, last, high, lines)
+
+
+BATCHES: Final[Mapping[str, transcript.TranscriptBatch]] = {
+    "batch-open": _batch("open", 0, 0, 0),
+    "batch-lines": _batch("lines", 1, 2, 2, *_LINES),
+    "batch-gap": _batch("gap", 3, 7, 9),
+    "batch-close": _batch("close", 0, 0, 9),
+}
+"""Stream entries: msgpack, kept as hexadecimal text."""
+
+MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
+    "room-metadata": room.RoomMetadata(v=1, meeting_data=_MEETING, agent_data=_AGENT),
+    "room-metadata-least": room.RoomMetadata(
+        v=1, meeting_data=_MEETING, agent_data=room.AgentData(name="Clara", instructions="")
+    ),
+    "room-metadata-without-agent": room.RoomMetadata(v=1, meeting_data=_MEETING),
+    "caption-interim": transcript.LiveTranscript(
+        v=1,
+        segment="SG_1",
+        final=False,
+        speaker=transcript.CaptionSpeaker("u-1", "Ann Überall", "human"),
+        text="Good mor",
+        started_ms=START_MS,
+    ),
+    "caption-final": transcript.LiveTranscript(
+        v=1,
+        segment="SG_1",
+        final=True,
+        speaker=transcript.CaptionSpeaker("u-1", "Ann Überall", "human"),
+        text="Good morning, 世界.",
+        started_ms=START_MS,
+        id=f"{PRODUCER}:1",
+        ended_ms=START_MS + 1_200,
+        language="en",
+    ),
+    "approval-request": approval.ApprovalRequest(
+        v=1, proposal_id=PROPOSAL, kind="calendar_event", expires_at=START + dt.timedelta(minutes=2), event=_EVENT
+    ),
+    "approval-approved": approval.ApprovalReply(v=1, proposal_id=PROPOSAL, decision="approved"),
+    "approval-rejected": approval.ApprovalReply(v=1, proposal_id=PROPOSAL, decision="rejected", comment="Not now."),
+    "approval-modified": approval.ApprovalReply(v=1, proposal_id=PROPOSAL, decision="modified", event=_EVENT),
+    "domain-event": events.DomainEvent(
+        v=1,
+        id=events.room_finished_id(ROOM_SID),
+        name=events.ROOM_FINISHED,
+        occurred_at=START,
+        data=msgspec.to_builtins(_ROOM_FINISHED),
+    ),
+    "event-room-finished": _ROOM_FINISHED,
+    "event-transcript-completed": events.TranscriptCompleted(
+        meeting_id=MEETING, room_sid=ROOM_SID, lines=2, completed_at=START
+    ),
+    "event-calendar-approved": events.CalendarEventDecided(
+        meeting_id=MEETING,
+        room_sid=ROOM_SID,
+        proposal_id=PROPOSAL,
+        decided_by="u-1",
+        decided_at=START,
+        event=_EVENT,
+        modified=True,
+        comment="Half an hour will do.",
+        ics="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
+    ),
+    "token-request": api.TokenRequest(
+        user_id="u-1", user_name="Ann Überall", role="host", meeting_name="Stand-up", agent=_AGENT
+    ),
+    "token-request-least": api.TokenRequest(user_id="u-1", user_name="Ann"),
+    "token-request-without-agent": api.TokenRequest(user_id="u-1", user_name="Ann", agent=None),
+    "token-response": api.TokenResponse(
+        server_url="wss://meet.example.com", participant_token="e30.e30.c2ln", room_name=MEETING, expires_at=START
+    ),
+    "transcript-page": api.TranscriptPage(
+        lines=tuple(api.stored_line(line, START) for line in _LINES), next="eyJzIjoyfQ"
+    ),
+    "integrity": api.Integrity(
+        meeting_id=MEETING,
+        verdict="incomplete",
+        reason="5 lines are missing",
+        producers=(
+            api.ProducerIntegrity(
+                producer_id=PRODUCER,
+                room_sid=ROOM_SID,
+                declared=9,
+                stored=2,
+                dead=1,
+                erased=1,
+                missing=((3, 6), (9, 9)),
+                closed=True,
+            ),
+        ),
+    ),
+    "ledger-page": api.LedgerPage(
+        events=(
+            api.LedgerEntry(
+                id=events.room_finished_id(ROOM_SID),
+                name=events.ROOM_FINISHED,
+                source="webhook",
+                room_sid=ROOM_SID,
+                received_at=START,
+                state="sent",
+                attempts=1,
+                data=msgspec.to_builtins(_ROOM_FINISHED),
+                sent_at=START + dt.timedelta(seconds=1),
+            ),
+        ),
+        next=None,
+    ),
+    "problem": api.Problem(
+        type="about:blank",
+        title="Bad Request",
+        status=400,
+        detail="The request is not acceptable.",
+        errors=(api.FieldError(field="userId", message="is required"),),
+    ),
+}
+"""JSON messages, by the name of their golden file."""
+
+
+def golden_json(name: str) -> bytes:
+    """The bytes of a JSON message."""
+    return (GOLDEN / f"{name}.json").read_bytes().removesuffix(b"\n")
+
+
+def golden_msgpack(name: str) -> bytes:
+    """The bytes of a msgpack message."""
+    return bytes.fromhex((GOLDEN / f"{name}.msgpack.hex").read_text())
+
+
+def write_missing() -> None:
+    """Write the golden files of messages that have none yet."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, message in MESSAGES.items():
+        _write_once(GOLDEN / f"{name}.json", codec.encode_json(message).decode())
+    for name, batch in BATCHES.items():
+        digits = transcript.encode_batch(batch).hex()
+        _write_once(GOLDEN / f"{name}.msgpack.hex", "\n".join(digits[i : i + 96] for i in range(0, len(digits), 96)))
+
+
+def _write_once(file: Path, text: str) -> None:
+    if not file.exists():
+        file.write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_missing()
