@@ -1,0 +1,108 @@
+"""What the engine kept of a meeting: waits, with deadlines, for what should come after the last one has left.
+
+Owns the waiting. Must not judge: what has not come by its deadline is missing from the outcome, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from meetai_contracts.api import Integrity, StoredLine
+from meetai_contracts.events import ROOM_FINISHED, RoomFinished
+from meetai_local.demo.engine import EngineError
+
+INTEGRITY_DEADLINE_SECONDS: Final = 45.0
+"""LiveKit ends an empty room after 3 s; the agent's `close` and its commit follow at once, or after a service's restart."""
+EVENT_DEADLINE_SECONDS: Final = 30.0
+"""LiveKit sends a webhook again after 1, 2, 4 and 8 s (FACTS, LiveKit webhooks)."""
+DUPLICATE_WAIT_SECONDS: Final = 2.0
+"""How long to look for a second event after the first."""
+_POLL_SECONDS: Final = 0.25
+
+ReceivedEvents = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
+"""Every event of a name that Inngest, or the recorder in its place, has received: `id`, `name` and `data` at least."""
+
+
+class TranscriptStore(Protocol):
+    """Where the transcript is read: `Engine`, or a test. Both raise `EngineError`."""
+
+    async def transcript(self, meeting_id: str) -> tuple[StoredLine, ...]:
+        """Every stored line."""
+        ...
+
+    async def integrity(self, meeting_id: str) -> Integrity:
+        """Whether these are all."""
+        ...
+
+
+class Outcome(Struct, frozen=True):
+    """What there is, when everything should be there.
+
+    Attributes:
+        lines: The transcript as stored.
+        integrity: The last answer; None if there never was one.
+        room_finished: The meeting's `livekit/room_finished` events, all that were received.
+        unreadable_events: Events of that name which aren't of the contract; they may be this meeting's.
+        problem: The last request that failed, if any did and nothing came after it; "" otherwise.
+    """
+
+    lines: tuple[StoredLine, ...]
+    integrity: Integrity | None
+    room_finished: tuple[RoomFinished, ...]
+    unreadable_events: int = 0
+    problem: str = ""
+
+
+async def await_outcome(store: TranscriptStore, meeting_id: str, received_events: ReceivedEvents) -> Outcome:
+    """Wait until the transcript is proved complete and the meeting's end is an event, or until the deadlines."""
+    integrity, problem = await _await_integrity(store, meeting_id)
+    try:
+        lines = await store.transcript(meeting_id)
+    except EngineError as error:
+        lines, problem = (), str(error)
+    events, unreadable = await _await_room_finished(meeting_id, received_events)
+    return Outcome(
+        lines=lines, integrity=integrity, room_finished=events, unreadable_events=unreadable, problem=problem
+    )
+
+
+async def _await_integrity(store: TranscriptStore, meeting_id: str) -> tuple[Integrity | None, str]:
+    integrity, problem = None, ""
+    deadline = asyncio.get_running_loop().time() + INTEGRITY_DEADLINE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            integrity, problem = await store.integrity(meeting_id), ""
+        except EngineError as error:
+            problem = str(error)
+        if integrity is not None and integrity.verdict == "complete":
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+    return integrity, problem
+
+
+async def _await_room_finished(
+    meeting_id: str, received_events: ReceivedEvents
+) -> tuple[tuple[RoomFinished, ...], int]:
+    deadline = asyncio.get_running_loop().time() + EVENT_DEADLINE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        if any(event.meeting_id == meeting_id for event in _parse(await received_events(ROOM_FINISHED))[0]):
+            await asyncio.sleep(DUPLICATE_WAIT_SECONDS)
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+    events, unreadable = _parse(await received_events(ROOM_FINISHED))
+    return tuple(event for event in events if event.meeting_id == meeting_id), unreadable
+
+
+def _parse(received: Sequence[Mapping[str, Any]]) -> tuple[list[RoomFinished], int]:
+    events = []
+    for event in received:
+        try:
+            events.append(msgspec.convert(event.get("data"), RoomFinished))
+        except msgspec.ValidationError:
+            continue
+    return events, len(received) - len(events)
