@@ -1,0 +1,104 @@
+"""`Archive` on PostgreSQL: what is stored, as readers see it. Reads only; must not hold up the writers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from meetai_contracts.api import StoredLine
+from meetai_contracts.identifiers import line_id
+from meetai_contracts.transcript import CaptionSpeaker
+from meetai_servicekit.postgres import Pool
+from meetai_transcript_ingest.adapters.postgres_errors import postgres_errors_translated
+from meetai_transcript_ingest.adapters.postgres_store import QUERIES
+from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord
+
+READ_TIMEOUT_SECONDS: Final = 12.0
+"""As for a commit: the server gives up a statement after 10 s (servicekit.postgres)."""
+
+_START: Final = {"started_ms": -1, "producer_id": UUID(int=0), "seq": 0}
+"""Before every line there can be."""
+
+
+class PostgresArchive:
+    """Reads through a pool of its own."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
+        """See `Archive.lines_after`."""
+        place = (
+            _START
+            if after is None
+            else {"started_ms": after.started_ms, "producer_id": after.producer_id, "seq": after.seq}
+        )
+        with postgres_errors_translated():
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                cursor = await connection.execute(QUERIES["producer_days"], {"meeting_id": meeting_id})
+                days = await cursor.fetchone()
+                if days is None or days[0] is None:
+                    return ()
+                cursor = await connection.execute(
+                    QUERIES["lines_after"],
+                    {"meeting_id": meeting_id, "first_day": days[0], "last_day": days[1], "count": limit, **place},
+                )
+                return tuple([_line(row) for row in await cursor.fetchall()])
+
+    async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
+        """See `Archive.producers`."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                cursor = await connection.execute(
+                    QUERIES["producer_records"], {"meeting_id": meeting_id, "max_ranges": MAX_RANGES + 1}
+                )
+                return tuple([_record(row) for row in await cursor.fetchall()])
+
+
+def _line(row: TupleRow) -> StoredLine:
+    (
+        producer_id,
+        seq,
+        identity,
+        name,
+        kind,
+        text,
+        started_ms,
+        ended_ms,
+        committed_at,
+        language,
+        confidence,
+        interrupted,
+    ) = row
+    return StoredLine(
+        id=line_id(producer_id, seq),
+        producer_id=producer_id,
+        seq=seq,
+        speaker=CaptionSpeaker(identity=identity, name=name, kind=kind),
+        text=text,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        committed_at=committed_at,
+        language=language,
+        confidence=confidence,
+        interrupted=interrupted,
+    )
+
+
+def _record(row: TupleRow) -> ProducerRecord:
+    producer_id, room_sid, declared, stored, dead, present, firsts, lasts, named_lost, closed = row
+    return ProducerRecord(
+        producer_id=producer_id,
+        room_sid=room_sid,
+        declared=declared,
+        stored=stored,
+        dead=dead,
+        present=present,
+        present_ranges=tuple(zip(firsts, lasts, strict=True)),
+        named_lost=named_lost,
+        closed=closed,
+    )

@@ -1,0 +1,113 @@
+-- name: declare_producers(producer_ids, days, meeting_ids, room_sids, declared, opened, closed, gaps)!
+-- What batches say of their producers. A producer that belongs to another meeting is left alone, and so not counted.
+INSERT INTO producers AS known
+    (producer_id, producer_started, meeting_id, room_sid, declared, opened_at, closed_at, gaps)
+SELECT producer_id, day, meeting_id, room_sid, declared,
+       CASE WHEN opened THEN now() END, CASE WHEN closed THEN now() END, gaps::int8multirange
+FROM unnest(
+    :producer_ids::uuid[], :days::date[], :meeting_ids::text[], :room_sids::text[], :declared::bigint[],
+    :opened::boolean[], :closed::boolean[], :gaps::text[]
+) AS new (producer_id, day, meeting_id, room_sid, declared, opened, closed, gaps)
+ON CONFLICT (producer_id) DO UPDATE SET
+    declared = greatest(known.declared, excluded.declared),
+    opened_at = coalesce(known.opened_at, excluded.opened_at),
+    closed_at = coalesce(known.closed_at, excluded.closed_at),
+    gaps = known.gaps + excluded.gaps
+WHERE known.meeting_id = excluded.meeting_id;
+
+-- name: copy_lines()!
+-- Columns as copy_text.py writes them.
+COPY lines (
+    producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    text, started_ms, ended_ms, language, confidence, interrupted
+) FROM STDIN;
+
+-- name: make_staging()!
+-- One a connection, emptied at every COMMIT, so that conflicts don't churn the catalogue.
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_lines (position integer, LIKE lines INCLUDING DEFAULTS)
+ON COMMIT DELETE ROWS;
+
+-- name: copy_staged()!
+-- As copy_lines, each row behind its position in the write.
+COPY staged_lines (
+    position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    text, started_ms, ended_ms, language, confidence, interrupted
+) FROM STDIN;
+
+-- name: insert_staged()!
+-- The first to come is kept, also of two in the same write.
+INSERT INTO lines (
+    producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    text, started_ms, ended_ms, language, confidence, interrupted
+)
+SELECT producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+       text, started_ms, ended_ms, language, confidence, interrupted
+FROM staged_lines
+ORDER BY producer_started, producer_id, seq, position
+ON CONFLICT DO NOTHING;
+
+-- name: conflicting_positions()
+-- Staged lines whose id is stored with anything else in it. LIMIT 1 keeps this a probe of the key for each staged line: the
+-- planner knows nothing of staged_lines, and a hash join would read the whole table.
+SELECT staged.position
+FROM staged_lines AS staged
+CROSS JOIN LATERAL (
+    SELECT * FROM lines
+    WHERE lines.producer_started = staged.producer_started
+      AND lines.producer_id = staged.producer_id
+      AND lines.seq = staged.seq
+    LIMIT 1
+) AS stored
+WHERE (stored.meeting_id, stored.room_sid, stored.speaker_identity, stored.speaker_name, stored.speaker_kind, stored.text,
+       stored.started_ms, stored.ended_ms, stored.language, stored.confidence, stored.interrupted)
+    IS DISTINCT FROM
+      (staged.meeting_id, staged.room_sid, staged.speaker_identity, staged.speaker_name, staged.speaker_kind, staged.text,
+       staged.started_ms, staged.ended_ms, staged.language, staged.confidence, staged.interrupted)
+ORDER BY staged.position;
+
+-- name: insert_dead_letter(stream, entry_id, seq, reason, detail, meeting_id, producer_id, payload)!
+-- An entry that is delivered again dies once.
+INSERT INTO dead_letters (stream, entry_id, seq, reason, detail, meeting_id, producer_id, payload)
+VALUES (:stream, :entry_id, :seq, :reason, :detail, :meeting_id, :producer_id, :payload)
+ON CONFLICT (stream, entry_id, seq) DO NOTHING;
+
+-- name: prepare_partitions(first_day, days)$
+SELECT prepare_line_partitions(:first_day::date, :days::integer);
+
+-- name: producer_days(meeting_id)^
+-- The partitions that can hold a meeting's lines. Asked first, because the planner leaves the others out only when it is
+-- given the days themselves.
+SELECT min(producer_started), max(producer_started) FROM producers WHERE meeting_id = :meeting_id;
+
+-- name: lines_after(meeting_id, first_day, last_day, started_ms, producer_id, seq, count)
+SELECT producer_id, seq, speaker_identity, speaker_name, speaker_kind, text, started_ms, ended_ms, committed_at, language,
+       confidence, interrupted
+FROM lines
+WHERE meeting_id = :meeting_id
+  AND producer_started BETWEEN :first_day AND :last_day
+  AND (started_ms, producer_id, seq) > (:started_ms, :producer_id, :seq)
+ORDER BY started_ms, producer_id, seq
+LIMIT :count;
+
+-- name: producer_records(meeting_id, max_ranges)
+-- Everything is counted on ranges; of those present, the first few are given out.
+SELECT known.producer_id, known.room_sid, known.declared, stored.count, dead.count,
+       (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(present.ranges) AS range),
+       ARRAY(SELECT lower(range) FROM unnest(present.ranges) AS range LIMIT :max_ranges),
+       ARRAY(SELECT upper(range) - 1 FROM unnest(present.ranges) AS range LIMIT :max_ranges),
+       (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(known.gaps - present.ranges) AS range),
+       known.closed_at IS NOT NULL
+FROM producers AS known
+CROSS JOIN LATERAL (
+    SELECT count(*), coalesce(range_agg(int8range(seq, seq + 1)), '{}') AS ranges
+    FROM lines
+    WHERE lines.producer_started = known.producer_started AND lines.producer_id = known.producer_id
+) AS stored
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT seq), coalesce(range_agg(int8range(seq, seq + 1)), '{}') AS ranges
+    FROM dead_letters
+    WHERE dead_letters.producer_id = known.producer_id AND seq > 0
+) AS dead
+CROSS JOIN LATERAL (SELECT stored.ranges + dead.ranges AS ranges) AS present
+WHERE known.meeting_id = :meeting_id
+ORDER BY known.producer_id;

@@ -1,0 +1,218 @@
+"""`EntryStream` on Redis Streams, 6.2 or newer.
+
+Owns the commands and what their errors mean. Must not decide when an entry is done, nor retry: redis-py's own retries are
+off, since the caller has to know what failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from meetai_contracts.transcript import stream_key
+from meetai_transcript_ingest.domain.errors import GroupMissingError, TryLaterError
+from meetai_transcript_ingest.domain.intake import Arrival
+from meetai_transcript_ingest.ports import Reclaimed, StreamStatus
+
+GROUP: Final = "transcript-ingest"
+
+READ_COUNT: Final = 250
+"""Entries a read. With reads overlapping writes this reached 90 % of a raw COPY (FACTS, PostgreSQL)."""
+BLOCK_MS: Final = 2_000
+"""How long a read waits for an entry. It bounds how late a reclaim or a shutdown is noticed, and costs an idle server
+nothing."""
+SOCKET_TIMEOUT_SECONDS: Final = 5.0
+"""Longer than a read may block; otherwise an idle stream looks like a dead server (FACTS, Redis)."""
+CONNECT_TIMEOUT_SECONDS: Final = 2.0
+
+RECLAIM_IDLE_MS: Final = 15_000
+"""Quiet for this long means dead: three times the interval at which a living consumer confirms what it holds
+(`consumer.KEEP_INTERVAL_SECONDS`), and longer than the longest pause that PostgreSQL's deadlock stalls made (7 s, FACTS)."""
+RETENTION_MS: Final = 3_600_000
+"""Entries stay for an hour even when all are done with them (FACTS, Redis: how to trim)."""
+PRUNE_IDLE_MS: Final = 3_600_000
+"""A living consumer reads every 2 s; before Redis 7.2 only a read that found something counts, hence the long time."""
+MAX_COUNTED_LAG: Final = 1_000
+"""Where the server can't tell the lag (6.2, or after XDEL), entries are counted up to here."""
+
+_GONE: Final = ("NOGROUP", "UNBLOCKED", "no such key")
+
+_PRUNE: Final = """
+local pruned = 0
+for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for i = 1, #fields, 2 do consumer[fields[i]] = fields[i + 1] end
+  if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) and consumer.name ~= ARGV[3] then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+    pruned = pruned + 1
+  end
+end
+return pruned
+"""
+"""One script, because a consumer that comes back between the look and the deletion would lose what it was just given."""
+
+
+def create_client(url: str) -> Redis:
+    """A client that isn't connected yet. RESP2, whose replies all servers we support give alike."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class RedisEntryStream:
+    """One shard's stream, read as one consumer of the group.
+
+    Args:
+        client: From `create_client`; shared by the shards.
+        shard: Which stream.
+        consumer: Unique to this process: a name that comes back would inherit what its namesake left unfinished.
+    """
+
+    def __init__(self, client: Redis, *, shard: int, consumer: str) -> None:
+        self._redis = client
+        self._key = stream_key(shard)
+        self._consumer = consumer
+
+    @property
+    def name(self) -> str:
+        """See `EntryStream.name`."""
+        return self._key
+
+    async def join(self) -> None:
+        """See `EntryStream.join`. Looks first: a full server refuses to create even a group that exists (FACTS, Redis)."""
+        with _redis_errors_translated():
+            try:
+                groups = await self._groups()
+            except ResponseError as error:
+                if not _is_gone(error):
+                    raise
+                groups = []
+            if any(group["name"] == GROUP.encode() for group in groups):
+                return
+            try:
+                await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):  # another replica was faster
+                    raise
+
+    async def read(self) -> tuple[Arrival, ...]:
+        """See `EntryStream.read`."""
+        with _redis_errors_translated():
+            reply: Any = await self._redis.xreadgroup(
+                GROUP, self._consumer, {self._key: ">"}, count=READ_COUNT, block=BLOCK_MS
+            )
+        return self._arrivals(reply[0][1]) if reply else ()
+
+    async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
+        """See `EntryStream.reclaim`. XPENDING and XCLAIM rather than XAUTOCLAIM, so that what is in hand is left alone."""
+        with _redis_errors_translated():
+            pending: Any = await self._redis.xpending_range(
+                self._key, GROUP, min="-", max="+", count=READ_COUNT, idle=RECLAIM_IDLE_MS
+            )
+            idle = [entry["message_id"] for entry in pending if entry["message_id"].decode() not in in_hand]
+            if not idle:
+                return Reclaimed()
+            reply: Any = await self._redis.xclaim(self._key, GROUP, self._consumer, RECLAIM_IDLE_MS, idle)
+            arrivals = self._arrivals(reply)
+            claimed = {arrival.entry_id for arrival in arrivals}
+            unclaimed = [entry_id for raw in idle if (entry_id := raw.decode()) not in claimed]
+            return Reclaimed(arrivals, tuple(await self._not_on_stream(unclaimed)))
+
+    async def keep(self, entry_ids: Sequence[str]) -> None:
+        """See `EntryStream.keep`. JUSTID: a delivery count that an outage raises would say nothing (FACTS, Redis)."""
+        with _redis_errors_translated():
+            await self._redis.xclaim(self._key, GROUP, self._consumer, 0, list(entry_ids), justid=True)
+
+    async def acknowledge(self, entry_ids: Sequence[str]) -> None:
+        """See `EntryStream.acknowledge`."""
+        with _redis_errors_translated():
+            await self._redis.xack(self._key, GROUP, *entry_ids)
+
+    async def trim(self) -> int:
+        """See `EntryStream.trim`. Never by length: that drops what nobody has read (FACTS, Redis)."""
+        with _redis_errors_translated():
+            groups = await self._groups()
+            if not groups:
+                return 0
+            seconds, _ = await self._redis.time()
+            needed = [(seconds * 1000 - RETENTION_MS, 0)]
+            for group in groups:
+                needed.append(_id_order(group["last-delivered-id"]))
+                if group["pending"]:
+                    summary: Any = await self._redis.xpending(self._key, cast("str", group["name"]))
+                    if summary["min"] is not None:
+                        needed.append(_id_order(summary["min"]))
+            ms, sequence = min(needed)
+            trimmed: int = await self._redis.xtrim(self._key, minid=f"{ms}-{sequence}", approximate=True)
+            return trimmed
+
+    async def prune_consumers(self) -> int:
+        """See `EntryStream.prune_consumers`."""
+        with _redis_errors_translated():
+            reply: Any = await self._redis.eval(_PRUNE, 1, self._key, GROUP, PRUNE_IDLE_MS, self._consumer)
+            return int(reply)
+
+    async def status(self) -> StreamStatus:
+        """See `EntryStream.status`."""
+        with _redis_errors_translated():
+            group = next((group for group in await self._groups() if group["name"] == GROUP.encode()), None)
+            if group is None:
+                raise GroupMissingError(f"Redis: {self._key} has no group {GROUP}")
+            lag = group.get("lag")
+            if lag is None:
+                lag = await self._counted_lag(group["last-delivered-id"])
+            oldest_seconds = 0.0
+            if group["pending"]:
+                summary: Any = await self._redis.xpending(self._key, GROUP)
+                seconds, microseconds = await self._redis.time()
+                if summary["min"] is not None:
+                    oldest_seconds = max(0.0, seconds + microseconds / 1e6 - _id_order(summary["min"])[0] / 1000)
+            return StreamStatus(int(lag), int(group["pending"]), oldest_seconds)
+
+    async def _groups(self) -> list[dict[str, Any]]:
+        return await self._redis.xinfo_groups(self._key)
+
+    async def _counted_lag(self, last_delivered: bytes) -> int:
+        after = f"({last_delivered.decode()}"
+        return len(cast("list[Any]", await self._redis.xrange(self._key, min=after, count=MAX_COUNTED_LAG)))
+
+    async def _not_on_stream(self, entry_ids: Sequence[str]) -> list[str]:
+        """Which of these have left the stream: an entry that is merely another consumer's by now is still on it."""
+        return [entry_id for entry_id in entry_ids if not await self._redis.xrange(self._key, entry_id, entry_id)]
+
+    def _arrivals(self, entries: Sequence[tuple[bytes | None, Any]]) -> tuple[Arrival, ...]:
+        """Entries as read; one that was trimmed while pending comes without an id or without fields, and is left out."""
+        return tuple(
+            [Arrival(self._key, raw.decode(), fields) for raw, fields in entries if raw is not None and fields]
+        )
+
+
+@contextmanager
+def _redis_errors_translated() -> Generator[None]:
+    try:
+        yield
+    except ResponseError as error:
+        kind = GroupMissingError if _is_gone(error) else TryLaterError
+        raise kind(f"Redis: {str(error).partition(' ')[0]}") from error
+    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        raise TryLaterError(f"Redis: {type(error).__name__}") from error
+
+
+def _is_gone(error: ResponseError) -> bool:
+    return any(sign in str(error) for sign in _GONE)
+
+
+def _id_order(entry_id: bytes) -> tuple[int, int]:
+    ms, _, sequence = entry_id.partition(b"-")
+    return int(ms), int(sequence)

@@ -1,0 +1,136 @@
+"""Puts the service together: settings in, a running thing out. The only module that knows every other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Final
+
+import psycopg
+from litestar import Litestar
+from prometheus_client import CollectorRegistry
+
+from meetai_servicekit.background import ProcessFate, running
+from meetai_servicekit.backoff import Backoff
+from meetai_servicekit.health import NotReadyError
+from meetai_servicekit.http import HttpService, create_http_service
+from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.postgres import check_schema, create_pool, expected_migrations, migrate
+from meetai_servicekit.server import serve
+from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
+from meetai_transcript_ingest import http
+from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
+from meetai_transcript_ingest.adapters.postgres_store import MIGRATIONS, SCHEMA, PostgresLineStore
+from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
+from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
+from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
+from meetai_transcript_ingest.settings import IngestSettings, MigrateSettings
+from meetai_transcript_ingest.usecases import Patience, ProveTranscript, ReadTranscript, StoreEntries
+
+SERVICE: Final = "transcript-ingest"
+BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
+"""A server that restarts is back within seconds; three more a minute don't hurt one that is away for an hour."""
+READER_CONNECTIONS: Final = 4
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM, or `migrate`; returns the process's exit code."""
+    if not arguments:
+        return _serve(load_or_exit(IngestSettings, environ))
+    if list(arguments) == ["migrate"]:
+        return _migrate(load_or_exit(MigrateSettings, environ))
+    sys.stderr.write("usage: python -m meetai_transcript_ingest [migrate]\n")
+    return EXIT_BAD_SETTINGS
+
+
+def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
+    """The application. Nothing is opened before it starts up, and it starts whichever server is away."""
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry)
+    database_url = settings.database_url.reveal()
+    shards = range(settings.transcript_stream_shards)
+    pool = partial(create_pool, database_url, schema=SCHEMA)
+    writers = pool(min_size=1, max_size=len(shards) + 1, application=SERVICE)
+    readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read")
+    redis = create_client(settings.redis_url.reveal())
+
+    patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)
+    store = PostgresLineStore(writers)
+    store_entries = StoreEntries(store, patience=patience, observer=observer, monotonic=time.monotonic)
+    name = consumer_name()
+    consumers = [
+        ShardConsumer(
+            RedisEntryStream(redis, shard=shard, consumer=name),
+            store_entries,
+            patience=patience,
+            observer=observer,
+            sleep=asyncio.sleep,
+            monotonic=time.monotonic,
+        )
+        for shard in shards
+    ]
+    works = {name: work for consumer in consumers for name, work in consumer.works().items()}
+    works["partitions"] = partial(keep_partitions_ahead, store, patience=patience, today=_today, sleep=asyncio.sleep)
+    expected = expected_migrations(MIGRATIONS)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(redis.aclose)
+            await opened.enter_async_context(writers)
+            await opened.enter_async_context(readers)
+            await opened.enter_async_context(running(works, fate))
+            yield
+
+    async def postgres_is_current() -> None:
+        await check_schema(readers, expected)
+
+    async def redis_answers() -> None:
+        await redis.ping()
+
+    async def consumers_turn() -> None:
+        if any(consumer.stalled for consumer in consumers):
+            raise NotReadyError("holds entries that it can't store")
+
+    archive = PostgresArchive(readers)
+    return create_http_service(
+        title="MeetAI transcript-ingest",
+        routes=[http.routes(ReadTranscript(archive), ProveTranscript(archive), keys=settings.service_keys)],
+        readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
+        registry=registry,
+        lifespan=[lifespan],
+    )
+
+
+def consumer_name() -> str:
+    """A name in the consumer group that no process has had before."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _serve(settings: IngestSettings) -> int:
+    configure_logging(SERVICE, settings.log_level)
+    fate = ProcessFate()
+    return serve(create_app(settings, fate), host=settings.host, port=settings.port, fate=fate)
+
+
+def _migrate(settings: MigrateSettings) -> int:
+    configure_logging(SERVICE, settings.log_level)
+    try:
+        migrate(settings.database_url.reveal(), schema=SCHEMA, migrations=MIGRATIONS)
+    except psycopg.Error as error:
+        sys.stderr.write(f"migrate: {type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,27 @@
+"""The service's errors. Each subclass says what the caller does next, whichever driver raised the original."""
+
+from __future__ import annotations
+
+
+class IngestError(Exception):
+    """Base of this service's own errors. A message holds ids, counts and error codes, never what was said."""
+
+
+class TryLaterError(IngestError):
+    """Retry: Redis or PostgreSQL can't answer now. Nothing is lost; hold what is in hand and try again."""
+
+
+class GroupMissingError(TryLaterError):
+    """Retry after joining again: Redis has lost the stream or its consumer group."""
+
+
+class RefusedError(IngestError):
+    """Reject: the store will never take this data, however often it is offered. Narrow it down and dead-letter it."""
+
+
+class UnstorableError(IngestError):
+    """Fail: not even a dead letter can be written. A person has to look; the entries stay pending meanwhile."""
+
+
+class BadCursorError(IngestError):
+    """Reject: a cursor that this service didn't give out."""

@@ -1,0 +1,237 @@
+"""From a stream entry to what is written: parcels of lines, and dead letters for what can't be.
+
+Owns how an entry is unpacked and how a refused write is narrowed down. Must not know Redis or PostgreSQL.
+
+Every dead letter's payload is a stream entry's `b` of its own, so that redriving it is putting it on the stream again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from meetai_contracts.codec import ContractError, decode_msgpack
+from meetai_contracts.identifiers import clean_text
+from meetai_contracts.transcript import (
+    BATCH_FIELD,
+    BATCH_VERSION,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_LINES,
+    TranscriptLine,
+    UnknownVersionError,
+    decode_batch,
+)
+from meetai_transcript_ingest.domain.producers import Declaration, producer_day
+
+DeadReason = Literal["no_batch", "malformed", "unknown_version", "refused", "conflict"]
+"""Why an entry or a line is dead: no field `b`; not what the contract says; a contract of the future; PostgreSQL will never
+take it; its id is taken by a line that says something else."""
+
+MAX_PAYLOAD_BYTES: Final = 4 * MAX_BATCH_BYTES
+"""A larger payload is cut: it is over the contract's limit and can't be redriven, and a bytea has to fit into memory."""
+
+_FIELD: Final = BATCH_FIELD.encode()
+_ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+
+
+class Arrival(Struct, frozen=True):
+    """One stream entry, as read."""
+
+    stream: str
+    entry_id: str
+    fields: Mapping[bytes, bytes]
+
+
+class Parcel(Struct, frozen=True):
+    """Lines of one entry that are written together, and what their batch says of the producer. `lines` may be empty."""
+
+    stream: str
+    entry_id: str
+    declaration: Declaration
+    lines: tuple[TranscriptLine, ...]
+
+
+class DeadLetter(Struct, frozen=True):
+    """An entry, or one line of it, that can't be stored now.
+
+    Attributes:
+        detail: What is wrong, in words, without any of what was said.
+        payload: The entry's bytes; of a single line, a batch of that line alone.
+        seq: The line, or None for a whole entry.
+    """
+
+    stream: str
+    entry_id: str
+    reason: DeadReason
+    detail: str
+    payload: bytes
+    meeting_id: str | None = None
+    producer_id: UUID | None = None
+    seq: int | None = None
+
+
+class Unpacked(Struct, frozen=True):
+    """What one or more entries hold."""
+
+    parcels: tuple[Parcel, ...] = ()
+    letters: tuple[DeadLetter, ...] = ()
+
+
+class _LooseBatch(Struct, frozen=True, array_like=True):
+    """A batch whose lines have not been looked at."""
+
+    v: Literal[1]
+    kind: Literal["lines"]
+    meeting_id: str
+    room_sid: str
+    producer_id: UUID
+    first_seq: int
+    last_seq: int
+    high_water: int
+    lines: tuple[msgspec.Raw, ...]
+
+
+def unpack(arrival: Arrival) -> Unpacked:
+    """Open one entry: its lines, and a dead letter for whatever in it isn't one."""
+    data = arrival.fields.get(_FIELD)
+    if data is None:
+        detail = f"the entry has no field {BATCH_FIELD}"
+        return Unpacked(letters=(_whole(arrival, "no_batch", detail, _ENCODER.encode(arrival.fields)),))
+    try:
+        batch = decode_batch(data)
+    except UnknownVersionError as error:
+        return Unpacked(letters=(_whole(arrival, "unknown_version", str(error), data),))
+    except ContractError as error:
+        return _salvage(arrival, data) or Unpacked(letters=(_whole(arrival, "malformed", str(error), data),))
+    gaps = ((batch.first_seq, batch.last_seq),) if batch.kind == "gap" else ()
+    declaration = Declaration(
+        producer_id=batch.producer_id,
+        meeting_id=batch.meeting_id,
+        room_sid=batch.room_sid,
+        declared=batch.high_water,
+        opened=batch.kind == "open",
+        closed=batch.kind == "close",
+        gaps=gaps,
+    )
+    return Unpacked(parcels=(Parcel(arrival.stream, arrival.entry_id, declaration, batch.lines),))
+
+
+def in_write_order(parcels: Sequence[Parcel]) -> list[Parcel]:
+    """Sort by the table's key. Two writers that insert in opposite orders deadlock (FACTS, PostgreSQL)."""
+    return sorted(parcels, key=_write_order)
+
+
+def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel, ...]] | None:
+    """Two smaller writes that together are this one; None for a single line, or for a parcel without lines."""
+    if len(parcels) > 1:
+        middle = len(parcels) // 2
+        return tuple(parcels[:middle]), tuple(parcels[middle:])
+    lines = parcels[0].lines
+    if len(lines) < 2:
+        return None
+    middle = len(lines) // 2
+    return (with_lines(parcels[0], lines[:middle]),), (with_lines(parcels[0], lines[middle:]),)
+
+
+def with_lines(parcel: Parcel, lines: tuple[TranscriptLine, ...]) -> Parcel:
+    """The same parcel with other lines."""
+    return Parcel(parcel.stream, parcel.entry_id, parcel.declaration, lines)
+
+
+def dead_parcel(parcel: Parcel, reason: DeadReason, detail: str) -> DeadLetter:
+    """The dead letter of a parcel that `halves` can't divide."""
+    if parcel.lines:
+        return dead_line(parcel, parcel.lines[0], reason, detail)
+    known = parcel.declaration
+    kind: Literal["open", "gap", "close"] = "close" if known.closed else "gap" if known.gaps else "open"
+    first, last = known.gaps[0] if kind == "gap" else (0, 0)
+    return DeadLetter(
+        stream=parcel.stream,
+        entry_id=parcel.entry_id,
+        reason=reason,
+        detail=detail,
+        payload=_encode_one(known, kind, first, last, ()),
+        meeting_id=known.meeting_id,
+        producer_id=known.producer_id,
+    )
+
+
+def dead_line(parcel: Parcel, line: TranscriptLine, reason: DeadReason, detail: str) -> DeadLetter:
+    """The dead letter of one line."""
+    known = parcel.declaration
+    return DeadLetter(
+        stream=parcel.stream,
+        entry_id=parcel.entry_id,
+        reason=reason,
+        detail=detail,
+        payload=_encode_one(known, "lines", line.seq, line.seq, (line,)),
+        meeting_id=known.meeting_id,
+        producer_id=known.producer_id,
+        seq=line.seq,
+    )
+
+
+def _write_order(parcel: Parcel) -> tuple[date, bytes, int]:
+    producer_id = parcel.declaration.producer_id
+    return producer_day(producer_id), producer_id.bytes, parcel.lines[0].seq if parcel.lines else 0
+
+
+def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
+    """Line by line, where the batch is sound but for some of its lines; None where it isn't."""
+    try:
+        loose = decode_msgpack(data, _LooseBatch, max_bytes=MAX_BATCH_BYTES)
+        first, last, count = loose.first_seq, loose.last_seq, len(loose.lines)
+        known = Declaration(loose.producer_id, loose.meeting_id, loose.room_sid, declared=loose.high_water)
+        decode_batch(_encode_one(known, "gap", first, last, ()))  # the same range without lines: is the rest sound?
+    except ContractError:
+        return None
+    if count != last - first + 1 or count > MAX_BATCH_LINES:
+        return None
+    lines: list[TranscriptLine] = []
+    letters: list[DeadLetter] = []
+    for seq, raw in enumerate(loose.lines, first):
+        payload = _encode_one(known, "lines", seq, seq, (raw,))
+        try:
+            lines.extend(decode_batch(payload).lines)
+        except ContractError as error:
+            letters.append(
+                DeadLetter(
+                    stream=arrival.stream,
+                    entry_id=arrival.entry_id,
+                    reason="malformed",
+                    detail=clean_text(str(error)),
+                    payload=payload,
+                    meeting_id=known.meeting_id,
+                    producer_id=known.producer_id,
+                    seq=seq,
+                )
+            )
+    parcel = Parcel(arrival.stream, arrival.entry_id, known, tuple(lines))
+    return Unpacked(parcels=(parcel,), letters=tuple(letters))
+
+
+def _whole(arrival: Arrival, reason: DeadReason, detail: str, payload: bytes) -> DeadLetter:
+    return DeadLetter(
+        stream=arrival.stream,
+        entry_id=arrival.entry_id,
+        reason=reason,
+        detail=clean_text(detail),
+        payload=payload[:MAX_PAYLOAD_BYTES],
+    )
+
+
+def _encode_one(
+    known: Declaration,
+    kind: Literal["open", "lines", "gap", "close"],
+    first: int,
+    last: int,
+    lines: tuple[TranscriptLine | msgspec.Raw, ...],
+) -> bytes:
+    """A batch as its elements follow one another on the wire; a line may be as it came."""
+    header = (BATCH_VERSION, kind, known.meeting_id, known.room_sid, known.producer_id, first, last, known.declared)
+    return _ENCODER.encode((*header, lines))

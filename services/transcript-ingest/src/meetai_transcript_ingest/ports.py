@@ -1,0 +1,133 @@
+"""What the use cases need of the world outside. Adapters keep these promises; fakes pass the same tests.
+
+Every method raises `TryLaterError` where its server can't answer now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Protocol
+
+from msgspec import Struct
+
+from meetai_contracts.api import StoredLine
+from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel
+from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.proof import ProducerRecord
+
+
+class Committed(Struct, frozen=True):
+    """What a write came to.
+
+    Attributes:
+        lines: Newly stored.
+        duplicates: Stored before, saying the same.
+        conflicts: Ids that are taken by a line that says something else; the first is kept, these are dead letters.
+    """
+
+    lines: int
+    duplicates: int = 0
+    conflicts: int = 0
+
+
+class LineStore(Protocol):
+    """Where lines are kept for good."""
+
+    async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
+        """Store all of it in one transaction, durably, or nothing. What is stored already is not stored again.
+
+        Raises:
+            RefusedError: the store will never take one of the parcels or letters.
+        """
+
+    async def prepare_partitions(self, first_day: date, days: int) -> int:
+        """Make the partitions for `days` days from `first_day` where they are missing; returns how many were made."""
+
+
+class Archive(Protocol):
+    """What is kept, as readers see it."""
+
+    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
+        """Up to `limit` lines of a meeting in reading order, from the start or after a place."""
+
+    async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
+        """All producers that a meeting is known to have had, in the order of their ids."""
+
+
+class StreamStatus(Struct, frozen=True):
+    """How far the group is behind.
+
+    Attributes:
+        lag_entries: Not delivered yet.
+        pending_entries: Delivered and not acknowledged.
+        oldest_pending_seconds: Age of the oldest of those, from when it was put on the stream.
+    """
+
+    lag_entries: int
+    pending_entries: int
+    oldest_pending_seconds: float
+
+
+class Reclaimed(Struct, frozen=True):
+    """Entries taken over from consumers that have gone quiet, and ids that were pending but are on the stream no more."""
+
+    arrivals: tuple[Arrival, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+class EntryStream(Protocol):
+    """One shard's stream, as this process sees it: one consumer of the group.
+
+    Every method but `join` raises `GroupMissingError` where the stream or its group is gone.
+    """
+
+    @property
+    def name(self) -> str:
+        """The stream's key."""
+
+    async def join(self) -> None:
+        """Make the group, from the stream's start, unless it is there."""
+
+    async def read(self) -> tuple[Arrival, ...]:
+        """Entries that no consumer has had, as soon as there are any; none after a while without."""
+
+    async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
+        """Take over entries that nobody has confirmed or kept for a while, but for those `in_hand`."""
+
+    async def keep(self, entry_ids: Sequence[str]) -> None:
+        """Say that these are still being worked on, so that nobody takes them over."""
+
+    async def acknowledge(self, entry_ids: Sequence[str]) -> None:
+        """Say that these are done for good."""
+
+    async def trim(self) -> int:
+        """Drop entries that every group is done with and that are older than the retention; returns how many."""
+
+    async def prune_consumers(self) -> int:
+        """Forget consumers that have gone quiet for good and owe nothing; returns how many."""
+
+    async def status(self) -> StreamStatus:
+        """How far the group is behind."""
+
+
+class Observer(Protocol):
+    """Who counts what happens."""
+
+    def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
+        """A set of entries is durable."""
+
+    def dead_lettered(self, reason: str, count: int) -> None:
+        """Entries or lines are in the dead-letter table."""
+
+    def postponed(self, what: str) -> None:
+        """Something failed that will be tried again."""
+
+    def reclaimed(self, stream: str, entries: int) -> None:
+        """Entries were taken over."""
+
+    def lost(self, stream: str, entries: int) -> None:
+        """Entries left the stream before they were stored."""
+
+    def stream_seen(self, stream: str, status: StreamStatus) -> None:
+        """How far the group is behind."""

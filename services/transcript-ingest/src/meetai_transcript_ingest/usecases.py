@@ -1,0 +1,184 @@
+"""What the service does, over its ports: store what arrives, read it back, prove it complete.
+
+Owns the order of things: durable first, acknowledged after. Must not know which servers stand behind the ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from meetai_contracts.api import Integrity, TranscriptPage
+from meetai_servicekit.backoff import Backoff
+from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
+from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, dead_parcel, halves, unpack, with_lines
+from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
+from meetai_transcript_ingest.domain.proof import prove
+from meetai_transcript_ingest.ports import Archive, Committed, EntryStream, LineStore, Observer
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Patience:
+    """Tries again until it works, as long as the error says that it may.
+
+    Args:
+        backoff: How long to wait in between.
+        sleep: Waits that many seconds.
+        random: Gives [0, 1).
+        observer: Is told of every failure.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        random: Callable[[], float],
+        observer: Observer,
+    ) -> None:
+        self._backoff = backoff
+        self._sleep = sleep
+        self._random = random
+        self._observer = observer
+
+    async def insist(self, what: str, attempt_once: Callable[[], Awaitable[T]]) -> T:
+        """Do it, however often it has to be tried."""
+        attempt = 0
+        while True:
+            try:
+                return await attempt_once()
+            except TryLaterError as error:
+                attempt += 1
+                self._observer.postponed(what)
+                log.warning("work_postponed", what=what, attempt=attempt, cause=str(error))
+            await self._sleep(self._backoff.wait_seconds(attempt, self._random))
+
+
+class StoreEntries:
+    """Everything in a set of entries, durable or in a dead letter, and only then acknowledged."""
+
+    def __init__(
+        self, store: LineStore, *, patience: Patience, observer: Observer, monotonic: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._patience = patience
+        self._observer = observer
+        self._monotonic = monotonic
+
+    async def __call__(self, stream: EntryStream, arrivals: Sequence[Arrival]) -> None:
+        """Store and acknowledge. Returns when that is done, however long a server is away.
+
+        Raises:
+            UnstorableError: a dead letter was refused.
+        """
+        started = self._monotonic()
+        parcels: list[Parcel] = []
+        letters: list[DeadLetter] = []
+        for arrival in arrivals:
+            unpacked = unpack(arrival)
+            parcels.extend(unpacked.parcels)
+            letters.extend(unpacked.letters)
+        outcome = await self._store_all(parcels, letters)
+        seconds = self._monotonic() - started
+        self._observer.committed(stream.name, len(arrivals), outcome, seconds)
+        entry_ids = [arrival.entry_id for arrival in arrivals]
+        await self._patience.insist("acknowledge", lambda: stream.acknowledge(entry_ids))
+        log.info(
+            "batch_committed",
+            stream=stream.name,
+            first_entry=entry_ids[0],
+            last_entry=entry_ids[-1],
+            entries=len(arrivals),
+            lines=outcome.lines,
+            duplicates=outcome.duplicates,
+            conflicts=outcome.conflicts,
+            dead=len(letters),
+            ms=round(seconds * 1000, 2),
+        )
+
+    async def _store_all(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
+        """Commit; what the store refuses is halved until what is bad stands alone in a dead letter."""
+        try:
+            outcome = await self._patience.insist("commit", lambda: self._store.commit(parcels, letters))
+        except RefusedError as error:
+            return await self._divide(parcels, letters, str(error))
+        for letter in letters:
+            self._observer.dead_lettered(letter.reason, 1)
+        if outcome.conflicts:
+            self._observer.dead_lettered("conflict", outcome.conflicts)
+        return outcome
+
+    async def _divide(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter], detail: str) -> Committed:
+        if letters and parcels:
+            return _sum(await self._store_all((), letters), await self._store_all(parcels, ()))
+        if not parcels:
+            raise UnstorableError(detail)
+        divided = halves(parcels)
+        if divided is not None:
+            return _sum(await self._store_all(divided[0], ()), await self._store_all(divided[1], ()))
+        return await self._bury(parcels[0], detail)
+
+    async def _bury(self, parcel: Parcel, detail: str) -> Committed:
+        """Dead-letter what can't be divided, yet keep what it says of its producer, if the store takes that."""
+        letter = dead_parcel(parcel, "refused", detail)
+        if parcel.lines:
+            try:
+                return await self._store_with(with_lines(parcel, ()), letter)
+            except RefusedError:
+                pass
+        return await self._store_all((), (letter,))
+
+    async def _store_with(self, parcel: Parcel, letter: DeadLetter) -> Committed:
+        outcome = await self._patience.insist("commit", lambda: self._store.commit((parcel,), (letter,)))
+        self._observer.dead_lettered(letter.reason, 1)
+        return outcome
+
+
+class ReadTranscript:
+    """A meeting's lines, page by page, in the order of `domain.paging`."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    async def __call__(self, meeting_id: str, *, cursor: str | None, limit: int) -> TranscriptPage:
+        """One page. A meeting that nobody has heard of has no lines.
+
+        Raises:
+            BadCursorError: `cursor` isn't one.
+            TryLaterError: the store is away.
+        """
+        after = None if cursor is None else decode_cursor(cursor)
+        lines = await self._archive.lines_after(meeting_id, after, limit + 1)
+        page = lines[:limit]
+        if len(lines) == len(page):
+            return TranscriptPage(lines=page, next=None)
+        last = page[-1]
+        return TranscriptPage(lines=page, next=encode_cursor(Position(last.started_ms, last.producer_id, last.seq)))
+
+
+class ProveTranscript:
+    """Whether a meeting's transcript is all that was said."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    async def __call__(self, meeting_id: str) -> Integrity:
+        """The verdict as of now.
+
+        Raises:
+            TryLaterError: the store is away.
+        """
+        return prove(meeting_id, await self._archive.producers(meeting_id))
+
+
+def _sum(one: Committed, other: Committed) -> Committed:
+    return Committed(
+        lines=one.lines + other.lines,
+        duplicates=one.duplicates + other.duplicates,
+        conflicts=one.conflicts + other.conflicts,
+    )
