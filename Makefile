@@ -5,7 +5,8 @@ MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
 UV := .local/uv/$(UV_VERSION)/uv
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# By name, not by path: uv would take a .venv made through a shim of another path for a foreign one and replace it.
+PYTHON ?= $(if $(shell command -v python3.11),python3.11,python3)
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export MEETAI_UV := $(CURDIR)/$(UV)

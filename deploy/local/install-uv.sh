@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-[ -n "$python" ] || fail "no python3 on PATH; on Debian: apt-get install python3 python3-venv"
+command -v "$python" >/dev/null || fail "no python3 on PATH; on Debian: apt-get install python3 python3-venv"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   fail "$python is $("$python" -V 2>&1); Python 3.11 or newer is needed (make PYTHON=/path/to/python3.11 …)"
 
