@@ -15,6 +15,7 @@ from tests.servers.fixtures import (
     redis_server,
     redis_url,
 )
+from tests.servers.stacks import stack_settings
 
 __all__ = [
     "_postgres_admin_url",
@@ -23,6 +24,7 @@ __all__ = [
     "postgres_url",
     "redis_server",
     "redis_url",
+    "stack_settings",
 ]
 
 

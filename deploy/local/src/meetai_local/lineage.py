@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # ships no types
 from msgspec import Struct
 
-from meetai_local.part import Part
+from meetai_local.part import Kind, Part
 
 ROOT_KEY = "MEETAI_STACK_ROOT"
 RUN_KEY = "MEETAI_STACK_RUN"
@@ -80,7 +80,7 @@ def members(root: Path, run: str | None = None) -> list[Member]:
 
 
 def end(root: Path, run: str | None = None, *, grace_seconds: float = 20.0) -> list[str]:
-    """End all members: services, then servers; each with its own stop signal, then SIGKILL.
+    """End all members: services, then servers; each with its own stop signal, and SIGKILL for what outlives it.
 
     psutil compares start times before it signals, so a process id that was given away meanwhile is left alone.
 
@@ -88,17 +88,16 @@ def end(root: Path, run: str | None = None, *, grace_seconds: float = 20.0) -> l
         What was ended, one text a part.
     """
     ended = [str(member) for member in members(root, run) if member.is_top]
-    for kind in (1, 0):
+    for kind in (Kind.SERVICE, Kind.SERVER):
         deadline = time.monotonic() + grace_seconds
-        signalled: set[int] = set()
+        leaders = [member for member in members(root, run) if member.is_top and member.kind >= kind]
+        for leader in leaders:
+            _signal(leader.process, leader.stop_signal)
         while at_kind := [member for member in members(root, run) if member.kind >= kind]:
-            out_of_time = time.monotonic() > deadline
-            for member in at_kind:
-                if out_of_time:
+            pids = {member.process.pid for member in at_kind}
+            if not pids.intersection(leader.process.pid for leader in leaders) or time.monotonic() > deadline:
+                for member in at_kind:
                     _signal(member.process, signal.SIGKILL)
-                elif member.is_top and member.process.pid not in signalled:
-                    signalled.add(member.process.pid)
-                    _signal(member.process, member.stop_signal)
             time.sleep(POLL_SECONDS)
     looks = 0
     while looks < CLEAN_LOOKS:

