@@ -6,6 +6,7 @@ and worse are written, and of an exception only its type and where it was raised
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -53,7 +54,10 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
 
 
 def _to_json(value: Any, **_: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=repr).decode()
+    try:
+        return msgspec.json.encode(value, enc_hook=repr).decode()
+    except (ValueError, OverflowError):  # lone surrogates, integers over 64 bits: a log line must never raise
+        return json.dumps(value, default=repr)
 
 
 def _named(service: str) -> structlog.typing.Processor:
@@ -65,11 +69,18 @@ def _named(service: str) -> structlog.typing.Processor:
 
 
 def _of_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Give a library's record our shape; what it passes in `extra` is dropped."""
+    """Give a library's record our shape, its first line alone; what it passes in `extra` is dropped.
+
+    Where asyncio reports an unretrieved exception, the second line is the task's repr, which quotes the message.
+    """
     record = cast("logging.LogRecord", event.pop("_record"))
     event.pop("_from_structlog", None)
     message = event.pop("event", "")
-    return {**event, "event": "library_logged", "logger": record.name, "message": str(message)[:MAX_FIELD_CHARACTERS]}
+    return {**event, "event": "library_logged", "logger": record.name, "message": _first_line(message)}
+
+
+def _first_line(message: object) -> str:
+    return str(message).partition("\n")[0][:MAX_FIELD_CHARACTERS]
 
 
 def _without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

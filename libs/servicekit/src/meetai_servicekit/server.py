@@ -52,8 +52,9 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain
         fate: Whether work beside the server has failed.
         drain: Awaited at the signal, while requests are still answered.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), backlog=BACKLOG, reuse_port=False)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         sys.stderr.write(f"PORT: can't listen on {host}:{port} ({error.strerror}); set PORT or HOST\n")
         return EXIT_BAD_SETTINGS
@@ -69,9 +70,10 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain
         )
     )
     server.drain = drain
-    # uvicorn raises the signal again once it has shut down; ours then lets the process end with a code of its own.
+    # Ours counts before uvicorn has its own, and after, when uvicorn raises the signal again: the process then ends with a
+    # code of its own.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     log.info("service_starting", host=host, port=port)
     with listener:
         server.run(sockets=[listener])

@@ -14,6 +14,8 @@ from typing import Annotated, Any, NoReturn, Protocol, TypeVar, Union, get_args,
 import msgspec
 from msgspec import Meta, Struct
 
+from meetai_contracts.codec import name_field
+
 S = TypeVar("S", bound=Struct)
 
 EXIT_BAD_SETTINGS = 2
@@ -71,7 +73,7 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
         try:
             values[field.name] = _read(raw, field.type)
         except ValueError as error:  # msgspec.ValidationError is one
-            problems.append(f"{name}: {error}")
+            problems.append(f"{name}: {name_field('', str(error))[1]}")
     if problems:
         raise SettingsError(problems)
     try:

@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import FromPath, JSONBody
 from litestar.types import Guard
 from prometheus_client import CollectorRegistry, Counter
 
@@ -38,7 +39,7 @@ def routes(
         tags=["tokens"],
     )
     async def create_token(
-        meeting_id: str, data: TokenRequest, request: Request[Any, ServiceKey, Any]
+        meeting_id: FromPath[str], data: JSONBody[TokenRequest], request: Request[Any, ServiceKey, Any]
     ) -> Response[TokenResponse]:
         caller = request.auth
         room_name = meeting_id_from_path(meeting_id)
