@@ -10,7 +10,7 @@ import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, ingest
 
 from meetai_servicekit.postgres import migrate
-from meetai_transcript_ingest.adapters.postgres_store import MIGRATIONS, SCHEMA
+from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 
 
 @pytest.fixture

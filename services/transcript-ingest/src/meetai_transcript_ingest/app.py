@@ -28,8 +28,9 @@ from meetai_servicekit.postgres import check_schema, create_pool, expected_migra
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_transcript_ingest import http
+from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
-from meetai_transcript_ingest.adapters.postgres_store import MIGRATIONS, SCHEMA, PostgresLineStore
+from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead

@@ -169,7 +169,7 @@ class ShardConsumer:
     async def _write(self, arrivals: tuple[Arrival, ...]) -> None:
         await self._store(self._stream, arrivals)
         for arrival in arrivals:
-            del self._in_hand[arrival.entry_id]
+            self._in_hand.pop(arrival.entry_id, None)  # a group made anew delivers again what is still in hand
 
     async def _drain(self, writing: asyncio.Task[None]) -> None:
         await asyncio.wait({writing}, timeout=DRAIN_SECONDS)

@@ -1,1 +1,1 @@
-"""The ports, each on the outside system that it names. No adapter knows another."""
+"""The ports, each on the outside system that its file is named after."""

@@ -12,8 +12,7 @@ from meetai_contracts.api import StoredLine
 from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
 from meetai_servicekit.postgres import Pool
-from meetai_transcript_ingest.adapters.postgres_errors import postgres_errors_translated
-from meetai_transcript_ingest.adapters.postgres_store import QUERIES
+from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord
 

@@ -10,24 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
-from meetai_servicekit.postgres import Pool, load_queries
+from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.copy_text import copy_rows
-from meetai_transcript_ingest.adapters.postgres_errors import postgres_errors_translated
+from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import Declaration, merge, producer_day
 from meetai_transcript_ingest.ports import Committed
-
-SCHEMA: Final = "transcript_ingest"
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
-QUERIES: Final = load_queries(Path(__file__).parent / "queries.sql")
 
 COMMIT_TIMEOUT_SECONDS: Final = 12.0
 """For a whole transaction: the server gives up a statement after 10 s (servicekit.postgres), and may not be there to."""

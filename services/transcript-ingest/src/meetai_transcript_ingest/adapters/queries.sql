@@ -106,8 +106,10 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(DISTINCT seq), coalesce(range_agg(int8range(seq, seq + 1)), '{}') AS ranges
     FROM dead_letters
-    WHERE dead_letters.producer_id = known.producer_id AND seq > 0
+    WHERE dead_letters.producer_id = known.producer_id AND dead_letters.meeting_id = known.meeting_id AND seq > 0
 ) AS dead
-CROSS JOIN LATERAL (SELECT stored.ranges + dead.ranges AS ranges) AS present
+CROSS JOIN LATERAL (
+    SELECT (stored.ranges + dead.ranges) * int8multirange(int8range(1, known.declared + 1)) AS ranges
+) AS present
 WHERE known.meeting_id = :meeting_id
 ORDER BY known.producer_id;

@@ -24,6 +24,8 @@ GROUP: Final = "transcript-ingest"
 
 READ_COUNT: Final = 250
 """Entries a read. With reads overlapping writes this reached 90 % of a raw COPY (FACTS, PostgreSQL)."""
+READ_BYTES: Final = 8 * 1024 * 1024
+"""What a read may bring: after large entries fewer are asked for, so that 250 of the largest (64 MB) aren't held again."""
 BLOCK_MS: Final = 2_000
 """How long a read waits for an entry. It bounds how late a reclaim or a shutdown is noticed, and costs an idle server
 nothing."""
@@ -83,6 +85,7 @@ class RedisEntryStream:
         self._redis = client
         self._key = stream_key(shard)
         self._consumer = consumer
+        self._count = READ_COUNT
 
     @property
     def name(self) -> str:
@@ -110,7 +113,7 @@ class RedisEntryStream:
         """See `EntryStream.read`."""
         with _redis_errors_translated():
             reply: Any = await self._redis.xreadgroup(
-                GROUP, self._consumer, {self._key: ">"}, count=READ_COUNT, block=BLOCK_MS
+                GROUP, self._consumer, {self._key: ">"}, count=self._count, block=BLOCK_MS
             )
         return self._arrivals(reply[0][1]) if reply else ()
 
@@ -118,7 +121,7 @@ class RedisEntryStream:
         """See `EntryStream.reclaim`. XPENDING and XCLAIM rather than XAUTOCLAIM, so that what is in hand is left alone."""
         with _redis_errors_translated():
             pending: Any = await self._redis.xpending_range(
-                self._key, GROUP, min="-", max="+", count=READ_COUNT, idle=RECLAIM_IDLE_MS
+                self._key, GROUP, min="-", max="+", count=self._count, idle=RECLAIM_IDLE_MS
             )
             idle = [entry["message_id"] for entry in pending if entry["message_id"].decode() not in in_hand]
             if not idle:
@@ -193,9 +196,13 @@ class RedisEntryStream:
 
     def _arrivals(self, entries: Sequence[tuple[bytes | None, Any]]) -> tuple[Arrival, ...]:
         """Entries as read; one that was trimmed while pending comes without an id or without fields, and is left out."""
-        return tuple(
+        arrivals = tuple(
             [Arrival(self._key, raw.decode(), fields) for raw, fields in entries if raw is not None and fields]
         )
+        if arrivals:
+            size = sum(len(value) for arrival in arrivals for value in arrival.fields.values())
+            self._count = max(1, min(READ_COUNT, READ_BYTES * len(arrivals) // max(size, 1)))
+        return arrivals
 
 
 @contextmanager

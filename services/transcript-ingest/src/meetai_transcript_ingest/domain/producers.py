@@ -63,7 +63,7 @@ def merge(declarations: Iterable[Declaration]) -> list[Declaration]:
 
 def _combine(known: Declaration, new: Declaration) -> Declaration:
     if known.meeting_id != new.meeting_id:
-        raise RefusedError("other_meeting: the producer belongs to another meeting")
+        raise RefusedError("a producer belongs to another meeting")
     return Declaration(
         producer_id=known.producer_id,
         meeting_id=known.meeting_id,

@@ -1,14 +1,20 @@
-"""Which of PostgreSQL's errors mean "later", and which "never". Owns that decision for all that talk to PostgreSQL here."""
+"""What all that talk to PostgreSQL here share: the schema, the queries, and which errors mean "later" and which "never"."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import psycopg
 
+from meetai_servicekit.postgres import load_queries
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError
+
+SCHEMA: Final = "transcript_ingest"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+QUERIES: Final = load_queries(Path(__file__).parent / "queries.sql")
 
 NEVER: Final = ("22", "54")
 """SQLSTATE classes of data that is wrong or too large in itself (PostgreSQL manual, appendix A).

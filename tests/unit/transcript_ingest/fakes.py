@@ -1,0 +1,282 @@
+"""The ports in memory. They pass the same suites as the adapters (tests/integration/transcript_ingest/test_*_suite.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from meetai_contracts.api import StoredLine, stored_line
+from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, stream_key
+from meetai_transcript_ingest.domain.errors import GroupMissingError, RefusedError, TryLaterError
+from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, dead_line, in_write_order
+from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.producers import Declaration, merge
+from meetai_transcript_ingest.domain.proof import ProducerRecord, Range
+from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus
+
+COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, within 5 s."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - there is no event for each thing a test may wait for
+            await asyncio.sleep(0.001)
+
+
+def ranges_of(numbers: Collection[int]) -> tuple[Range, ...]:
+    """Consecutive numbers as ranges, ascending and apart."""
+    ranges: list[Range] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
+
+
+class FakeStore:
+    """`LineStore` and `Archive` in memory.
+
+    Attributes:
+        refuses: Which lines it will never take; a NUL in the language, as PostgreSQL.
+        away: Raise `TryLaterError` for everything.
+    """
+
+    def __init__(self, refuses: Callable[[TranscriptLine], bool] = lambda line: "\0" in (line.language or "")) -> None:
+        self.refuses = refuses
+        self.away = False
+        self.commits = 0
+        self.letters: dict[tuple[str, str, int], DeadLetter] = {}
+        self.partitions: set[date] = set()
+        self._lines: dict[tuple[UUID, int], tuple[str, str, TranscriptLine]] = {}
+        self._producers: dict[UUID, Declaration] = {}
+
+    async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
+        """All or nothing: everything is checked before anything is changed."""
+        await self._answer()
+        ordered = in_write_order(parcels)
+        declared = merge(parcel.declaration for parcel in ordered)
+        for new in declared:
+            if self._producers.get(new.producer_id, new).meeting_id != new.meeting_id:
+                raise RefusedError("a producer belongs to another meeting")
+        if any(self.refuses(line) for parcel in ordered for line in parcel.lines):
+            raise RefusedError("refused")
+        self.commits += 1
+        for new in declared:
+            known = self._producers.get(new.producer_id, new)
+            (self._producers[new.producer_id],) = merge([known, new])
+        stored = duplicates = 0
+        conflicts: list[DeadLetter] = []
+        for parcel in ordered:
+            about = parcel.declaration
+            for line in parcel.lines:
+                row = (about.meeting_id, about.room_sid, line)
+                known_row = self._lines.setdefault((line.producer_id, line.seq), row)
+                if known_row is row:
+                    stored += 1
+                elif known_row == row:
+                    duplicates += 1
+                else:
+                    conflicts.append(dead_line(parcel, line, "conflict", "another line is stored under this id"))
+        for letter in [*letters, *conflicts]:
+            self.letters.setdefault((letter.stream, letter.entry_id, letter.seq or 0), letter)
+        return Committed(stored, duplicates, len(conflicts))
+
+    async def prepare_partitions(self, first_day: date, days: int) -> int:
+        await self._answer()
+        wanted = {date.fromordinal(first_day.toordinal() + day) for day in range(days)}
+        made = wanted - self.partitions
+        self.partitions |= made
+        return len(made)
+
+    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
+        await self._answer()
+        lines = [line for meeting, _, line in self._lines.values() if meeting == meeting_id]
+        lines.sort(key=_reading_order)
+        if after is not None:
+            place = (after.started_ms, after.producer_id, after.seq)
+            lines = [line for line in lines if _reading_order(line) > place]
+        return tuple(stored_line(line, COMMITTED_AT) for line in lines[:limit])
+
+    async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
+        await self._answer()
+        known = [about for about in self._producers.values() if about.meeting_id == meeting_id]
+        return tuple(self._record(about) for about in sorted(known, key=lambda about: about.producer_id))
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise TryLaterError("the store is away")
+
+    def _record(self, about: Declaration) -> ProducerRecord:
+        stored = {seq for producer_id, seq in self._lines if producer_id == about.producer_id}
+        dead = {
+            letter.seq
+            for letter in self.letters.values()
+            if letter.producer_id == about.producer_id and letter.meeting_id == about.meeting_id and letter.seq
+        }
+        present = {seq for seq in stored | dead if seq <= about.declared}
+        named = {seq for first, last in about.gaps for seq in range(first, last + 1)}
+        return ProducerRecord(
+            producer_id=about.producer_id,
+            room_sid=about.room_sid,
+            declared=about.declared,
+            stored=len(stored),
+            dead=len(dead),
+            present=len(present),
+            present_ranges=ranges_of(present),
+            named_lost=len(named - present),
+            closed=about.closed,
+        )
+
+
+class FakeLog:
+    """A stream with one group, in memory; several `FakeStream`s read from it. `now_ms` is its clock."""
+
+    RECLAIM_IDLE_MS = 15_000
+
+    def __init__(self) -> None:
+        self.now_ms = 1_790_000_000_000
+        self.away = False
+        self.entries: dict[str, dict[bytes, bytes]] = {}
+        self.has_group = False
+        self.delivered: set[str] = set()
+        self.pending: dict[str, tuple[str, int]] = {}
+        self.acknowledged: list[str] = []
+        self.arrived = asyncio.Event()
+
+    def put(self, data: bytes, field: str = BATCH_FIELD) -> str:
+        entry_id = f"{self.now_ms}-{len(self.entries)}"
+        self.entries[entry_id] = {field.encode(): data}
+        self.arrived.set()
+        return entry_id
+
+    def drop_group(self) -> None:
+        self.has_group = False
+        self.delivered.clear()
+        self.pending.clear()
+
+
+class FakeStream:
+    """`EntryStream` over a `FakeLog`, as one consumer."""
+
+    def __init__(self, log: FakeLog, consumer: str, *, count: int = 250, block_seconds: float = 0.05) -> None:
+        self._log = log
+        self._consumer = consumer
+        self._count = count
+        self._block_seconds = block_seconds
+
+    @property
+    def name(self) -> str:
+        return stream_key(0)
+
+    async def join(self) -> None:
+        with self._answering(needs_group=False):
+            self._log.has_group = True
+
+    async def read(self) -> tuple[Arrival, ...]:
+        with self._answering():
+            fresh = self._fresh()
+        if not fresh:
+            self._log.arrived.clear()
+            try:
+                async with asyncio.timeout(self._block_seconds):
+                    await self._log.arrived.wait()
+            except TimeoutError:
+                return ()
+            with self._answering():
+                fresh = self._fresh()
+        for entry_id in fresh:
+            self._log.delivered.add(entry_id)
+            self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
+        return self._arrivals(fresh)
+
+    async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
+        with self._answering():
+            quiet_since = self._log.now_ms - FakeLog.RECLAIM_IDLE_MS
+            idle = [i for i, (_, at) in self._log.pending.items() if at <= quiet_since and i not in in_hand][
+                : self._count
+            ]
+            for entry_id in idle:
+                self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
+            lost = [entry_id for entry_id in idle if entry_id not in self._log.entries]
+            for entry_id in lost:
+                del self._log.pending[entry_id]
+            return Reclaimed(self._arrivals([entry_id for entry_id in idle if entry_id not in lost]), tuple(lost))
+
+    async def keep(self, entry_ids: Sequence[str]) -> None:
+        with self._answering():
+            for entry_id in entry_ids:
+                if entry_id in self._log.pending:
+                    self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
+
+    async def acknowledge(self, entry_ids: Sequence[str]) -> None:
+        with self._answering(needs_group=False):
+            self._log.acknowledged += [i for i in entry_ids if self._log.pending.pop(i, None) is not None]
+
+    async def trim(self) -> int:
+        return 0
+
+    async def prune_consumers(self) -> int:
+        return 0
+
+    async def status(self) -> StreamStatus:
+        with self._answering():
+            ages = [self._log.now_ms - int(entry_id.partition("-")[0]) for entry_id in self._log.pending]
+            return StreamStatus(
+                lag_entries=len(self._log.entries.keys() - self._log.delivered),
+                pending_entries=len(ages),
+                oldest_pending_seconds=max(ages, default=0) / 1000,
+            )
+
+    @contextmanager
+    def _answering(self, *, needs_group: bool = True) -> Iterator[None]:
+        if self._log.away:
+            raise TryLaterError("the stream is away")
+        if needs_group and not self._log.has_group:
+            raise GroupMissingError("no group")
+        yield
+
+    def _fresh(self) -> list[str]:
+        return [entry_id for entry_id in self._log.entries if entry_id not in self._log.delivered][: self._count]
+
+    def _arrivals(self, entry_ids: Sequence[str]) -> tuple[Arrival, ...]:
+        return tuple(Arrival(self.name, entry_id, self._log.entries[entry_id]) for entry_id in entry_ids)
+
+
+class FakeObserver:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.committed_sets: list[tuple[int, Committed]] = []
+        self.dead: dict[str, int] = {}
+        self.postponed_work: list[str] = []
+        self.reclaimed_entries = 0
+        self.lost_entries = 0
+        self.seen: list[StreamStatus] = []
+
+    def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
+        self.committed_sets.append((entries, outcome))
+
+    def dead_lettered(self, reason: str, count: int) -> None:
+        self.dead[reason] = self.dead.get(reason, 0) + count
+
+    def postponed(self, what: str) -> None:
+        self.postponed_work.append(what)
+
+    def reclaimed(self, stream: str, entries: int) -> None:
+        self.reclaimed_entries += entries
+
+    def lost(self, stream: str, entries: int) -> None:
+        self.lost_entries += entries
+
+    def stream_seen(self, stream: str, status: StreamStatus) -> None:
+        self.seen.append(status)
+
+
+def _reading_order(line: TranscriptLine) -> tuple[int, UUID, int]:
+    return line.started_ms, line.producer_id, line.seq

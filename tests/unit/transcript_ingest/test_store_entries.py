@@ -1,0 +1,169 @@
+"""Durable first, acknowledged after; what is bad stands alone in a dead letter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.transcript_ingest.fakes import FakeLog, FakeObserver, FakeStore, FakeStream, until
+from tests.unit.transcript_ingest.producing import Producer
+
+from meetai_contracts.transcript import decode_batch
+from meetai_servicekit.backoff import Backoff
+from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
+from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel
+from meetai_transcript_ingest.ports import Committed
+from meetai_transcript_ingest.usecases import Patience, ProveTranscript, ReadTranscript, StoreEntries
+
+
+class Desk:
+    """The use cases over fakes."""
+
+    def __init__(self, store: FakeStore | None = None) -> None:
+        self.store = store or FakeStore()
+        self.observer = FakeObserver()
+        self.log = FakeLog()
+        self.stream = FakeStream(self.log, "me")
+        self.waits: list[float] = []
+        patience = Patience(Backoff(0.2, 3.0), sleep=self._sleep, random=lambda: 0.5, observer=self.observer)
+        self.store_entries = StoreEntries(self.store, patience=patience, observer=self.observer, monotonic=lambda: 0.0)
+        self.read = ReadTranscript(self.store)
+        self.prove = ProveTranscript(self.store)
+
+    async def arrive(self, *entries: bytes) -> tuple[Arrival, ...]:
+        await self.stream.join()
+        for entry in entries:
+            self.log.put(entry)
+        return await self.stream.read()
+
+    async def store_all(self, *entries: bytes) -> None:
+        await self.store_entries(self.stream, await self.arrive(*entries))
+
+    async def seqs(self, meeting_id: str = "standup") -> list[int]:
+        return [line.seq for line in (await self.read(meeting_id, cursor=None, limit=1000)).lines]
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        await asyncio.sleep(0.001)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.sets(st.integers(1, 40)))
+def test_every_good_line_is_stored_when_any_others_are_refused(sizes: list[int], bad: set[int]) -> None:
+    """Each bad one has a letter of its own, all entries are acknowledged, and the integrity names the dead."""
+
+    async def run() -> None:
+        desk = Desk(FakeStore(refuses=lambda line: line.seq in bad))
+        producer = Producer()
+        await desk.store_all(*[producer.say(size) for size in sizes], producer.close())
+        everything = {line.seq for line in producer.said}
+        assert await desk.seqs() == sorted(everything - bad)
+        assert {letter.seq for letter in desk.store.letters.values()} == everything & bad
+        assert all(len(decode_batch(letter.payload).lines) == 1 for letter in desk.store.letters.values())
+        assert desk.log.pending == {}
+        (known,) = (await desk.prove("standup")).producers
+        assert (known.stored, known.dead, known.missing) == (len(everything - bad), len(everything & bad), ())
+
+    asyncio.run(run())
+
+
+async def test_nothing_is_acknowledged_when_the_store_has_not_committed() -> None:
+    """While it is away the set is held and tried again, each wait longer up to the limit; then it drains."""
+    desk = Desk()
+    producer = Producer()
+    arrivals = await desk.arrive(producer.say(3))
+    desk.store.away = True
+    storing = asyncio.create_task(desk.store_entries(desk.stream, arrivals))
+    await until(lambda: len(desk.waits) >= 6)
+    assert desk.log.acknowledged == []
+    assert desk.waits[:3] == sorted(desk.waits[:3])
+    assert max(desk.waits) <= 3.0
+    desk.store.away = False
+    await storing
+    assert desk.log.acknowledged == [arrival.entry_id for arrival in arrivals]
+    assert await desk.seqs() == [1, 2, 3]
+
+
+async def test_acknowledging_is_tried_again_when_the_stream_is_away() -> None:
+    """What is committed is not committed again meanwhile."""
+    desk = Desk()
+    arrivals = await desk.arrive(Producer().say(3))
+    desk.log.away = True
+    storing = asyncio.create_task(desk.store_entries(desk.stream, arrivals))
+    await until(lambda: len(desk.waits) >= 3)
+    desk.log.away = False
+    await storing
+    assert desk.store.commits == 1
+    assert desk.log.pending == {}
+
+
+async def test_producer_is_dead_lettered_when_it_belongs_to_another_meeting() -> None:
+    """Neither meeting gets the other's lines, and the first one's proof is not touched."""
+    desk = Desk()
+    rightful = Producer("standup")
+    intruder = Producer("retro", producer_id=rightful.producer_id)
+    await desk.store_all(rightful.say(2), rightful.close(), intruder.say(3))
+    assert await desk.seqs("standup") == [1, 2]
+    assert await desk.seqs("retro") == []
+    assert {(letter.meeting_id, letter.seq) for letter in desk.store.letters.values()} == {
+        ("retro", 1),
+        ("retro", 2),
+        ("retro", 3),
+    }
+    assert (await desk.prove("standup")).verdict == "complete"
+
+
+async def test_letters_are_kept_when_the_lines_beside_them_are_refused() -> None:
+    """A malformed entry and a refused line in one read: both are dead letters, the rest is stored."""
+    desk = Desk(FakeStore(refuses=lambda line: line.seq == 2))
+    producer = Producer()
+    await desk.store_all(b"malformed", producer.say(3))
+    assert await desk.seqs() == [1, 3]
+    assert sorted(letter.reason for letter in desk.store.letters.values()) == ["malformed", "refused"]
+    assert desk.observer.dead == {"malformed": 1, "refused": 1}
+
+
+async def test_process_fails_when_not_even_a_dead_letter_is_taken() -> None:
+    """A person has to look; nothing is acknowledged."""
+
+    class RefusesLetters(FakeStore):
+        async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
+            raise RefusedError("never")
+
+    desk = Desk(RefusesLetters())
+    arrivals = await desk.arrive(Producer().say(2))
+    with pytest.raises(UnstorableError):
+        await desk.store_entries(desk.stream, arrivals)
+    assert desk.log.acknowledged == []
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(1, 7))
+def test_pages_hold_every_line_once_when_read_to_the_end(sizes: list[int], limit: int) -> None:
+    """In reading order, with `next` null on the last page alone; no page but the last is short."""
+
+    async def run() -> None:
+        desk = Desk()
+        early, late = Producer(), Producer(from_ms=1500)
+        entries = [producer.say(size) for size in sizes for producer in (early, late)]
+        await desk.store_all(*entries)
+        pages = [await desk.read("standup", cursor=None, limit=limit)]
+        while pages[-1].next is not None:
+            pages.append(await desk.read("standup", cursor=pages[-1].next, limit=limit))
+        read = [(line.started_ms, line.producer_id, line.seq) for page in pages for line in page.lines]
+        assert read == sorted((line.started_ms, line.producer_id, line.seq) for line in early.said + late.said)
+        assert all(len(page.lines) == limit for page in pages[:-1])
+
+    asyncio.run(run())
+
+
+async def test_reader_is_told_to_try_later_when_the_store_is_away() -> None:
+    """An empty page would be a lie."""
+    desk = Desk()
+    desk.store.away = True
+    with pytest.raises(TryLaterError):
+        await desk.read("standup", cursor=None, limit=10)
+    with pytest.raises(TryLaterError):
+        await desk.prove("standup")
