@@ -1,0 +1,74 @@
+"""One whole meeting: real speech through a real SFU, and everything that should be left of it."""
+
+from __future__ import annotations
+
+import pytest_asyncio
+from msgspec import Struct
+from tests.e2e.conftest import outcome_of
+
+from meetai_local.demo.cues import plan_meeting
+from meetai_local.demo.engine import Engine
+from meetai_local.demo.measure import live_differences, misattributed, speaker_errors
+from meetai_local.demo.meeting import Meeting, MeetingResult
+from meetai_local.demo.outcome import Outcome
+from meetai_local.demo.verdict import MAX_SPEAKER_WORD_ERROR_RATE, judge
+from meetai_local.speech import load_script
+from meetai_local.stack import Stack
+
+TIMED_CHECKS = {"speech to caption", "caption to commit"}
+"""Measured by the demo and the benchmarks; a test asserts no time."""
+
+
+class Held(Struct):
+    """A meeting that was held, and what was kept of it."""
+
+    result: MeetingResult
+    outcome: Outcome
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def held(stack: Stack) -> Held:
+    """Three people, partly talking over one another, one joining late, one leaving early; the id needs escaping."""
+    async with Engine(stack.env) as engine:
+        result = await Meeting(plan_meeting(load_script(), 3), engine, "e2e/Größe 1 🎤").run()
+        return Held(result, await outcome_of(stack, engine, result.meeting_id))
+
+
+async def test_every_line_is_under_the_right_speaker_when_people_talk_over_one_another(held: Held) -> None:
+    """Who said it is known from their own microphone, not guessed."""
+    assert held.outcome.lines
+    assert misattributed(held.result.said, held.outcome.lines) == ()
+    assert {line.speaker.identity for line in held.outcome.lines} == {said.identity for said in held.result.said}
+
+
+async def test_words_are_those_that_were_said_within_a_word_error_rate(held: Held) -> None:
+    """Each speaker's words are held against what that speaker's recordings say."""
+    rates = {speaker.name: speaker.rate for speaker in speaker_errors(held.result.said, held.outcome.lines)}
+    assert max(rates.values()) <= MAX_SPEAKER_WORD_ERROR_RATE, rates
+
+
+async def test_live_captions_equal_the_stored_lines(held: Held) -> None:
+    """What people saw is what is kept: same ids, texts, speakers and times."""
+    assert live_differences(held.result.captions, held.outcome.lines) == ()
+
+
+async def test_transcript_is_proved_complete_when_the_meeting_has_ended(held: Held) -> None:
+    """Every producer closed, and all that it declared is stored."""
+    integrity = held.outcome.integrity
+    assert integrity is not None
+    assert integrity.verdict == "complete", integrity.reason
+    assert [producer.declared for producer in integrity.producers] == [len(held.outcome.lines)]
+
+
+async def test_exactly_one_event_says_that_the_room_finished(held: Held) -> None:
+    """With the meeting's id, in UTC, from the first person's joining to the last one's leaving."""
+    checks = {check.name: check for check in judge(held.result, held.outcome).checks}
+    assert checks["livekit/room_finished"].passed, checks["livekit/room_finished"].measured
+    (event,) = held.outcome.room_finished
+    assert (event.meeting_id, event.source) == (held.result.meeting_id, "webhook")
+
+
+async def test_every_other_promise_of_the_demo_is_kept(held: Held) -> None:
+    """The demo's own verdict agrees, its times left aside."""
+    failed = set(judge(held.result, held.outcome).failed) - TIMED_CHECKS
+    assert failed == set()

@@ -1,0 +1,31 @@
+"""Waiting for a condition, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+POLL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float) -> float:
+    """Wait until a condition holds; returns how long that took.
+
+    Raises:
+        AssertionError: it didn't hold in time.
+    """
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(POLL_SECONDS)
+    return time.monotonic() - started
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: float) -> None:
+    """As `wait_until`, within an event loop."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(POLL_SECONDS)
