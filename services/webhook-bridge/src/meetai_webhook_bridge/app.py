@@ -60,7 +60,7 @@ def migrate(settings: MigrationSettings) -> int:
     try:
         postgres.migrate(settings.database_url.reveal(), schema=SCHEMA, migrations=MIGRATIONS)
     except psycopg.Error as error:
-        sys.stderr.write(f"migrate: {type(error).__name__}; nothing of the failed migration was applied\n")
+        sys.stderr.write(f"migrate: {type(error).__name__}: {error}\n")
         return 1
     return 0
 

@@ -6,7 +6,7 @@ Owns when to look. Must not know what is sent or how failures are counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -91,11 +91,13 @@ class Relay:
             return
 
 
-async def watch_backlog(outbox: Outbox, measures: Measures) -> None:
+async def watch_backlog(
+    outbox: Outbox, measures: Measures, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
     """Keep the gauges of what is undelivered current, until cancelled."""
     while True:
         try:
             measures.backlog_seen(await outbox.backlog())
         except StoreAwayError as error:
             log.warning("backlog_unknown", reason=str(error))
-        await asyncio.sleep(BACKLOG_SECONDS)
+        await sleep(BACKLOG_SECONDS)

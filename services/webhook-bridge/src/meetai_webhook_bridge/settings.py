@@ -17,8 +17,27 @@ from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_pr
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
 """Where `inngest dev` listens."""
 
-DatabaseUrl = Annotated[Secret, Meta(description="PostgreSQL, as postgresql://user:password@host:port/database.")]
 Url = Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+")]
+
+
+class PostgresUrl(Secret):
+    """Where the database is; holds its password."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> PostgresUrl:
+        """Read the URL.
+
+        Raises:
+            ValueError: not a URL of PostgreSQL.
+        """
+        if not raw.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be postgresql://user:password@host:port/database")
+        return cls(raw)
+
+
+DatabaseUrl = Annotated[PostgresUrl, Meta(description="postgresql://user:password@host:port/database")]
 
 
 class MoreKeys(tuple[tuple[str, Secret], ...]):
