@@ -23,7 +23,7 @@ FAULTS: Final[dict[str, tuple[int, str, bytes]]] = {
 """Answers that mean that nothing was taken."""
 CUT: Final = "cut after accepting"
 HOLD: Final = "hold"
-"""Accepts, and doesn't answer."""
+"""Accepts, and answers when it is released; cut off if that takes long or the server stops."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -37,7 +37,7 @@ class InngestStub:
 
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []
-        self.requests = 0
+        self.paths: list[str] = []
         self.faults: deque[str] = deque()
         self.fault_forever: str | None = None
         self.release = threading.Event()
@@ -53,22 +53,38 @@ class InngestStub:
         """The id of every event taken, as often as it was taken."""
         return [event["id"] for event in self.taken]
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._server is None
+
     def start(self) -> None:
+        self.release.clear()
         self._server = _Server(("127.0.0.1", self._port), _Handler)
         self._server.stub = self
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def clear(self) -> None:
+        """Take everything from now on, and forget what was taken."""
+        self.faults.clear()
+        self.fault_forever = None
+        self.taken.clear()
+        self.paths.clear()
+
+    def release_soon(self) -> None:
+        """Answer in half a second what is held."""
+        threading.Timer(0.5, self.release.set).start()
+
     def stop(self) -> None:
         """Away: connections are refused."""
+        server, self._server = self._server, None
         self.release.set()
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
 
-    def next_fault(self) -> str | None:
-        self.requests += 1
+    def next_fault(self, path: str) -> str | None:
+        self.paths.append(path)
         return self.faults.popleft() if self.faults else self.fault_forever
 
 
@@ -78,15 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(server, _Server)
         stub = server.stub
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        fault = stub.next_fault()
+        fault = stub.next_fault(self.path)
         if fault in FAULTS:
             self._answer(*FAULTS[fault])
             return
         events = json.loads(body)
         stub.taken.extend(events)
-        if fault == HOLD:
-            stub.release.wait(HOLD_SECONDS)
-        if fault in {CUT, HOLD}:
+        if fault == HOLD and (not stub.release.wait(HOLD_SECONDS) or stub.is_stopped):
+            fault = CUT
+        if fault == CUT:
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         ids = [f"01TAKEN{number}" for number, _ in enumerate(events)]

@@ -10,7 +10,8 @@ from typing import Any
 
 import jwt
 
-API_KEY, API_SECRET = "devkey", "for-tests-only-0123456789abcdefghij"
+API_KEY = "devkey"
+API_SECRET = "for-tests-only-and-long-enough-for-every-algorithm-that-is-tried"
 
 
 def room_finished(

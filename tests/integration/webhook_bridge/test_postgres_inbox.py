@@ -1,0 +1,88 @@
+"""The inbox in PostgreSQL keeps its promises, and says soon when it can't."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.servers.embedded import EmbeddedServer
+from tests.unit.webhook_bridge.inbox_suite import InboxSuite, outbound, webhook
+
+from meetai_servicekit import postgres
+from meetai_webhook_bridge.adapters.postgres_inbox import MAX_WAITING, MIGRATIONS, SCHEMA, PostgresInbox
+from meetai_webhook_bridge.domain import StoreAwayError
+
+FAST_SECONDS = 2.0
+"""What the service promises LiveKit."""
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[PostgresInbox]:
+    pool = postgres.create_pool(
+        database_url, schema=SCHEMA, min_size=2, max_size=4, max_waiting=MAX_WAITING, application="test"
+    )
+    async with pool:
+        yield PostgresInbox(pool)
+
+
+class TestPostgresInbox(InboxSuite):
+    @pytest.fixture
+    async def store(self, postgres_url: str) -> AsyncIterator[PostgresInbox]:
+        await asyncio.to_thread(postgres.migrate, postgres_url, schema=SCHEMA, migrations=MIGRATIONS)
+        async with opened(postgres_url) as inbox:
+            yield inbox
+
+
+async def test_the_store_is_away_when_its_schema_isnt_there(postgres_url: str) -> None:
+    """The service waits for `migrate` rather than failing."""
+    async with opened(postgres_url) as inbox:
+        with pytest.raises(StoreAwayError):
+            await inbox.accept(webhook("EV_1"), None)
+
+
+async def test_the_store_says_soon_that_it_is_away_and_comes_back(postgres_server: EmbeddedServer) -> None:
+    """Stopped, and frozen so that connections hang: an answer within 2 s each time; back: it works again within seconds."""
+    await asyncio.to_thread(postgres.migrate, postgres_server.url, schema=SCHEMA, migrations=MIGRATIONS)
+    async with opened(postgres_server.url) as inbox:
+        assert await inbox.accept(webhook("EV_1"), outbound("event-1"))
+
+        await asyncio.to_thread(postgres_server.pause)
+        assert await _seconds_until_refused(inbox) < FAST_SECONDS
+        await asyncio.to_thread(postgres_server.resume)
+        await _until_accepted(inbox, "EV_2")
+
+        await asyncio.to_thread(postgres_server.stop)
+        assert await _seconds_until_refused(inbox) < FAST_SECONDS
+        await asyncio.to_thread(postgres_server.start)
+        await _until_accepted(inbox, "EV_3")
+
+
+async def test_nobody_queues_for_long_when_the_store_is_away() -> None:
+    """A burst far over the number that may wait is refused at once, and the rest within 2 s."""
+    async with opened("postgresql://nobody@127.0.0.1:1/nothing") as inbox:
+        started = time.monotonic()
+        refusals = await asyncio.gather(
+            *(inbox.accept(webhook(f"EV_{number}"), None) for number in range(500)), return_exceptions=True
+        )
+        assert time.monotonic() - started < FAST_SECONDS
+        assert all(isinstance(refusal, StoreAwayError) for refusal in refusals)
+
+
+async def _seconds_until_refused(inbox: PostgresInbox) -> float:
+    started = time.monotonic()
+    with pytest.raises(StoreAwayError):
+        await inbox.accept(webhook("EV_away"), None)
+    return time.monotonic() - started
+
+
+async def _until_accepted(inbox: PostgresInbox, webhook_id: str) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                await inbox.accept(webhook(webhook_id), None)
+            except StoreAwayError:
+                continue  # each call waits for a connection by itself
+            return

@@ -1,0 +1,178 @@
+"""The service over HTTP: who is let in, what is refused, and what the ledger shows."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from tests.integration.webhook_bridge.bridge_process import OTHER_KEY, Bridge
+from tests.integration.webhook_bridge.conftest import Shared
+from tests.integration.webhook_bridge.waiting import wait_until
+from tests.unit.webhook_bridge.webhooks import encoded, room_finished, signed
+
+LIMIT_BYTES = 256 * 1024
+
+
+def stored(database_url: str) -> list[tuple[Any, ...]]:
+    """Every row of the inbox."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(
+            "SELECT id, event, room_sid, room_name, body::text FROM webhook_bridge.inbox"
+        ).fetchall()
+
+
+def test_a_webhook_is_taken_on_both_paths_whatever_its_content_type(shared: Shared) -> None:
+    """With and without `Bearer`."""
+    for number, path in enumerate(("/webhooks/livekit", "/api/webhooks/livekit")):
+        body = encoded(room_finished(f"EV_{number}"))
+        assert shared.replica.deliver_body(body, signed(body), path).status_code == 200
+        assert shared.replica.deliver_body(body, f"Bearer {signed(body)}", path).status_code == 200
+    assert len(stored(shared.database_url)) == 2
+
+
+def test_a_webhook_is_stored_once_without_credentials(shared: Shared) -> None:
+    """Twice the same, and once more under another id: two webhooks, one event."""
+    for webhook_id in ("EV_1", "EV_1", "EV_2"):
+        assert shared.replica.deliver(room_finished(webhook_id)).status_code == 200
+    rows = stored(shared.database_url)
+    assert sorted(row[0] for row in rows) == ["EV_1", "EV_2"]
+    assert rows[0][1:4] == ("room_finished", "RM_1", "standup")
+    assert "live-credential" not in str(rows)
+    wait_until(lambda: shared.replica.events(state="sent"), seconds=5)
+    assert shared.inngest.ids == ["livekit-room_finished-RM_1"]
+
+
+def test_a_webhook_is_stored_when_its_text_has_what_postgres_refuses(shared: Shared) -> None:
+    """A NUL in a participant's name must not lose the webhook."""
+    webhook = room_finished() | {"event": "participant_joined", "participant": {"name": "nul\0"}}
+    assert shared.replica.deliver(webhook).status_code == 200
+    assert len(stored(shared.database_url)) == 1
+
+
+def test_nothing_is_stored_or_said_when_a_webhook_is_forged_or_stale(shared: Shared) -> None:
+    """401 as problem+json, the same whatever was wrong."""
+    body = encoded(room_finished())
+    forgeries = [
+        "",
+        "Bearer",
+        "garbage",
+        signed(body, exp=1),
+        signed(body, iss="somebody"),
+        signed(b"{}"),
+        signed(body)[:-2],
+    ]
+    answers = [shared.replica.deliver_body(body, forgery) for forgery in forgeries]
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+    assert len({answer.content for answer in answers}) == 1
+    assert stored(shared.database_url) == []
+    assert not any(
+        part in shared.replica.log() for forgery in forgeries if len(forgery) > 10 for part in [forgery, forgery[-20:]]
+    )
+
+
+def test_a_webhook_is_malformed_when_it_is_signed_and_not_one(shared: Shared) -> None:
+    """400: it would be no better the next time."""
+    for body in (b"", b"{", b"[]", b'{"id": ""}'):
+        assert shared.replica.deliver_body(body, signed(body)).status_code == 400
+    assert stored(shared.database_url) == []
+
+
+def test_a_body_is_refused_when_it_is_too_large(shared: Shared) -> None:
+    """413 beyond 256 KiB, with or without a declared length; up to there it is taken."""
+
+    def padded(size: int) -> bytes:
+        empty = len(encoded(room_finished(padding="")))
+        return encoded(room_finished(padding="x" * (size - empty)))
+
+    largest, too_large = padded(LIMIT_BYTES), padded(LIMIT_BYTES + 1)
+    assert len(largest) == LIMIT_BYTES
+    assert shared.replica.deliver_body(too_large, signed(too_large)).status_code == 413
+    assert _deliver_in_chunks(shared.replica, too_large) == 413
+    assert stored(shared.database_url) == []
+    assert shared.replica.deliver_body(largest, signed(largest)).status_code == 200
+
+
+def test_the_service_stays_well_when_a_sender_goes_away_half_way(shared: Shared) -> None:
+    """And nothing is logged as our failure."""
+    host, port = shared.replica.url.removeprefix("http://").split(":")
+    for _ in range(5):
+        with socket.create_connection((host, int(port))) as sender:
+            sender.sendall(b"POST /webhooks/livekit HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+    assert shared.replica.deliver(room_finished()).status_code == 200
+    assert "request_failed" not in shared.replica.log()
+
+
+def test_the_ledger_shows_each_event_with_its_state(shared: Shared) -> None:
+    """Newest first, paged, by meeting."""
+    for number in range(3):
+        shared.replica.deliver(room_finished(f"EV_{number}", sid=f"RM_{number}", name=f"meeting {number}/é"))
+    wait_until(lambda: len(shared.replica.events(state="sent")) == 3, seconds=5)
+    page = shared.replica.get("/v1/events?limit=2").json()
+    assert [event["roomSid"] for event in page["events"]] == ["RM_2", "RM_1"]
+    rest = shared.replica.get(f"/v1/events?limit=2&cursor={page['next']}").json()
+    assert [event["roomSid"] for event in rest["events"]] == ["RM_0"]
+    assert rest["next"] is None
+    (event,) = shared.replica.get(f"/v1/meetings/{quote('meeting 1/é', safe='')}/events").json()["events"]
+    assert (event["id"], event["state"], event["attempts"]) == ("livekit-room_finished-RM_1", "sent", 1)
+    assert event["data"]["meetingId"] == "meeting 1/é"
+    assert event["receivedAt"] <= event["sentAt"]
+    assert shared.replica.get("/v1/meetings/unknown/events").json() == {"events": [], "next": None}
+
+
+def test_the_ledger_is_shown_only_to_keys_with_its_scope(shared: Shared) -> None:
+    """401 without a key, 403 with another's."""
+    for path in ("/v1/events", "/v1/meetings/standup/events"):
+        assert shared.replica.get(path, key=None).status_code == 401
+        assert shared.replica.get(path, key="guess").status_code == 401
+        assert shared.replica.get(path, key=OTHER_KEY).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/events?cursor=x",
+        "/v1/events?cursor=99999999999999999999",
+        "/v1/events?cursor=%F0%9F%98%80",
+        "/v1/events?cursor=-1",
+        "/v1/events?limit=0",
+        "/v1/events?limit=501",
+        "/v1/events?limit=x",
+        "/v1/events?state=lost",
+        "/v1/meetings/%00/events",
+        "/v1/meetings/%FF/events",
+    ],
+)
+def test_a_ledger_query_is_refused_when_it_is_bad(shared: Shared, path: str) -> None:
+    """400, the field named."""
+    answer = shared.replica.get(path)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"]
+
+
+def test_the_service_describes_and_measures_itself(shared: Shared) -> None:
+    """OpenAPI and metrics, with labels out of a known few."""
+    shared.replica.deliver(room_finished())
+    shared.replica.deliver({"id": "EV_2", "event": "moon_landed"})
+    schema = shared.replica.get("/schema", key=None).json()
+    assert {"/webhooks/livekit", "/api/webhooks/livekit", "/v1/events", "/v1/meetings/{meeting_id}/events"} <= set(
+        schema["paths"]
+    )
+    wait_until(lambda: 'event_attempts_total{outcome="sent"}' in shared.replica.get("/metrics").text, seconds=5)
+    metrics = shared.replica.get("/metrics").text
+    assert 'meetai_bridge_webhooks_total{event="room_finished",outcome="accepted"}' in metrics
+    assert 'meetai_bridge_webhooks_total{event="other",outcome="accepted"}' in metrics
+    assert "moon_landed" not in metrics
+    assert "meetai_bridge_oldest_pending_seconds" in metrics
+
+
+def _deliver_in_chunks(replica: Bridge, body: bytes) -> int:
+    """Deliver without a Content-Length; returns the status."""
+    host, port = replica.url.removeprefix("http://").split(":")
+    head = f"POST /webhooks/livekit HTTP/1.1\r\nHost: x\r\nAuthorization: {signed(body)}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as sender:
+        sender.sendall(head.encode() + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        return int(sender.recv(100).split()[1])

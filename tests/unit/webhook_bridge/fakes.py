@@ -1,0 +1,166 @@
+"""An inbox in memory, a sink that fails on demand, a clock that is turned by hand. The first two pass the adapters' suites."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
+from meetai_contracts.events import DomainEvent
+from meetai_webhook_bridge.domain import Backlog, ClaimedEvent, OutboundEvent, SendError, StoreAwayError, Webhook
+from meetai_webhook_bridge.ports import LedgerQuery
+
+
+class FakeClock:
+    """Now, until it is advanced."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic_seconds(self) -> float:
+        return self.at.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class OutboxRow:
+    """One event, as the outbox knows it."""
+
+    def __init__(self, position: int, outbound: OutboundEvent, received_at: datetime) -> None:
+        self.position = position
+        self.outbound = outbound
+        self.received_at = received_at
+        self.state: EventState = "pending"
+        self.attempts = 0
+        self.next_attempt_at = received_at
+        self.sent_at: datetime | None = None
+        self.last_error: str | None = None
+
+
+class MemoryInbox:
+    """The ports `Inbox`, `Outbox` and `Ledger`; `is_away` makes it fail as a database would."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._positions = itertools.count(1)
+        self.webhooks: dict[str, Webhook] = {}
+        self.rows: dict[str, OutboxRow] = {}
+        self.is_away = False
+
+    async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
+        self._answer()
+        if webhook.id in self.webhooks:
+            return False
+        self.webhooks[webhook.id] = webhook
+        if event is not None and event.event.id not in self.rows:
+            self.rows[event.event.id] = OutboxRow(next(self._positions), event, self._clock.now())
+        return True
+
+    async def claim_due(self, *, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
+        self._answer()
+        heads: dict[str, OutboxRow] = {}
+        for row in self._in("pending"):
+            heads.setdefault(row.outbound.room_sid or row.outbound.event.id, row)
+        due = [row for row in heads.values() if row.next_attempt_at <= self._clock.now()][:limit]
+        for row in due:
+            row.attempts += 1
+            row.next_attempt_at = self._clock.now() + timedelta(seconds=lease_seconds)
+        return [ClaimedEvent(event=row.outbound.event, attempt=row.attempts) for row in due]
+
+    async def mark_sent(self, event_id: str) -> None:
+        self._answer()
+        row = self.rows[event_id]
+        row.state, row.sent_at, row.last_error = "sent", self._clock.now(), None
+
+    async def mark_failed(self, claimed: ClaimedEvent, *, reason: str, retry_after_seconds: float | None) -> None:
+        self._answer()
+        row = self.rows[claimed.event.id]
+        if row.state != "pending" or row.attempts != claimed.attempt:
+            return
+        row.last_error = reason
+        if retry_after_seconds is None:
+            row.state = "dead"
+        else:
+            row.next_attempt_at = self._clock.now() + timedelta(seconds=retry_after_seconds)
+
+    async def backlog(self) -> Backlog:
+        self._answer()
+        pending = self._in("pending")
+        oldest = min((row.received_at for row in pending), default=self._clock.now())
+        return Backlog(
+            pending=len(pending),
+            dead=len(self._in("dead")),
+            oldest_pending_seconds=(self._clock.now() - oldest).total_seconds(),
+        )
+
+    async def page(self, query: LedgerQuery) -> LedgerPage:
+        self._answer()
+        found = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: -row.position)
+            if query.state in {None, row.state}
+            and query.meeting_id in {None, row.outbound.meeting_id}
+            and (query.before is None or row.position < query.before)
+        ]
+        shown = found[: query.limit]
+        more = len(found) > len(shown)
+        return LedgerPage(events=tuple(_entry(row) for row in shown), next=str(shown[-1].position) if more else None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise StoreAwayError("away")
+
+    def _in(self, state: EventState) -> list[OutboxRow]:
+        return [row for row in sorted(self.rows.values(), key=lambda row: row.position) if row.state == state]
+
+
+class FakeSink:
+    """The port `EventSink`; each reason in `failures` makes one send fail."""
+
+    def __init__(self) -> None:
+        self.taken: list[DomainEvent] = []
+        self.failures: deque[str] = deque()
+
+    async def send(self, event: DomainEvent) -> None:
+        if self.failures:
+            raise SendError(self.failures.popleft())
+        self.taken.append(event)
+
+
+class FakeMeasures:
+    """The port `Measures`, as lists."""
+
+    def __init__(self) -> None:
+        self.webhooks: list[tuple[str, str]] = []
+        self.attempts: list[str] = []
+        self.backlogs: list[Backlog] = []
+
+    def webhook_answered(self, event: str, outcome: str) -> None:
+        self.webhooks.append((event, outcome))
+
+    def event_attempted(self, outcome: str, seconds: float) -> None:
+        self.attempts.append(outcome)
+
+    def backlog_seen(self, backlog: Backlog) -> None:
+        self.backlogs.append(backlog)
+
+
+def _entry(row: OutboxRow) -> LedgerEntry:
+    event = row.outbound.event
+    return LedgerEntry(
+        id=event.id,
+        name=event.name,
+        source=row.outbound.source,
+        room_sid=row.outbound.room_sid,
+        received_at=row.received_at,
+        state=row.state,
+        attempts=row.attempts,
+        data=event.data,
+        sent_at=row.sent_at,
+    )

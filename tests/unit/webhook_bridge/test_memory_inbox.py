@@ -1,0 +1,13 @@
+"""The inbox in memory keeps the promises that the real one keeps."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.webhook_bridge.fakes import FakeClock, MemoryInbox
+from tests.unit.webhook_bridge.inbox_suite import InboxSuite
+
+
+class TestMemoryInbox(InboxSuite):
+    @pytest.fixture
+    def store(self) -> MemoryInbox:
+        return MemoryInbox(FakeClock())

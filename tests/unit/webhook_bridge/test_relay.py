@@ -1,0 +1,143 @@
+"""The loop: it looks at once when woken, goes on when the store was away, and ends in good order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink, MemoryInbox
+from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
+
+from meetai_contracts.events import DomainEvent
+from meetai_servicekit.health import NotReadyError
+from meetai_webhook_bridge.relay import POLL_SECONDS, STALLED_SECONDS, Relay, watch_backlog
+from meetai_webhook_bridge.usecases import DeliverDueEvents
+
+
+class HeldSink(FakeSink):
+    """Takes an event when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def send(self, event: DomainEvent) -> None:
+        self.began.set()
+        await self.let_go.wait()
+        await super().send(event)
+
+
+class Relaying:
+    def __init__(self, sink: FakeSink) -> None:
+        self.clock = FakeClock()
+        self.inbox = MemoryInbox(self.clock)
+        self.sink = sink
+        deliver_due = DeliverDueEvents(
+            outbox=self.inbox,
+            sink=sink,
+            measures=FakeMeasures(),
+            random=lambda: 0.0,
+            monotonic_seconds=self.clock.monotonic_seconds,
+        )
+        self.relay = Relay(deliver_due, random=lambda: 0.0, monotonic_seconds=self.clock.monotonic_seconds)
+
+    async def accept(self, number: int) -> None:
+        await self.inbox.accept(webhook(f"EV_{number}"), outbound(f"event-{number}", sid=f"RM_{number}"))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        task = asyncio.create_task(self.relay.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def until_sent(self, count: int, *, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while len(self.sink.taken) < count:  # noqa: ASYNC110 - a condition with a deadline
+                await asyncio.sleep(0)
+
+
+async def test_an_event_is_sent_well_before_the_next_poll_when_the_relay_is_woken() -> None:
+    """Nobody waits for the poll."""
+    relaying = Relaying(FakeSink())
+    async with relaying.running():
+        for number in range(1, 4):
+            await relaying.accept(number)
+            relaying.relay.wake()
+            await relaying.until_sent(number, seconds=POLL_SECONDS / 2)
+
+
+async def test_an_event_is_sent_at_the_next_poll_when_nobody_woke_the_relay() -> None:
+    """What another replica left, or what is to be tried again."""
+    relaying = Relaying(FakeSink())
+    async with relaying.running():
+        await asyncio.sleep(0)
+        await relaying.accept(1)
+        await relaying.until_sent(1, seconds=POLL_SECONDS * 3)
+
+
+async def test_the_relay_goes_on_when_the_store_was_away() -> None:
+    """It doesn't end with an outage."""
+    relaying = Relaying(FakeSink())
+    await relaying.accept(1)
+    relaying.inbox.is_away = True
+    async with relaying.running() as task:
+        await asyncio.sleep(0)
+        assert not task.done()
+        relaying.inbox.is_away = False
+        await relaying.until_sent(1, seconds=3)
+
+
+async def test_a_send_that_began_is_finished_when_the_relay_is_stopped() -> None:
+    """Rather than cut off and repeated; its outcome is stored."""
+    sink = HeldSink()
+    relaying = Relaying(sink)
+    await relaying.accept(1)
+    async with relaying.running() as task:
+        await sink.began.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        sink.let_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert relaying.inbox.rows["event-1"].state == "sent"
+
+
+async def test_the_relay_isnt_ready_when_it_hasnt_come_round() -> None:
+    """Before it runs, and when a turn takes far too long."""
+    sink = HeldSink()
+    relaying = Relaying(sink)
+    with pytest.raises(NotReadyError):
+        await relaying.relay.check_running()
+    await relaying.accept(1)
+    async with relaying.running():
+        await sink.began.wait()
+        await relaying.relay.check_running()
+        relaying.clock.advance(STALLED_SECONDS + 1)
+        with pytest.raises(NotReadyError):
+            await relaying.relay.check_running()
+        sink.let_go.set()
+
+
+async def test_the_backlog_is_measured_again_when_the_store_was_away() -> None:
+    """The watch doesn't end with an outage."""
+    relaying, measures = Relaying(FakeSink()), FakeMeasures()
+    relaying.inbox.is_away = True
+    waits = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal waits
+        waits += 1
+        relaying.inbox.is_away = False
+        if waits == 3:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await watch_backlog(relaying.inbox, measures, sleep=sleep)
+    assert [backlog.pending for backlog in measures.backlogs] == [0, 0]
