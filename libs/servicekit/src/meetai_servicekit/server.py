@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -75,7 +76,7 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     log.info("service_starting", host=host, port=port)
-    with listener:
+    with listener, suppress(SystemExit):  # uvicorn's way out when start-up fails; ours are the codes above
         server.run(sockets=[listener])
     failed = fate.failed or not server.started
     log.info("service_stopped", failed=failed)
