@@ -20,14 +20,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 from uuid_utils.compat import uuid7
 
+from meetai_agent.adapters.dead_spools import SpoolFolder
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
 from meetai_agent.adapters.providers import NewEar, check_recogniser, load_recogniser
 from meetai_agent.adapters.redis_stream import RedisBatchStream
-from meetai_agent.adapters.spool_files import SpoolFile, SpoolFolder
+from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
-from meetai_agent.domain.buffer import Producer, TranscriptBuffer
+from meetai_agent.domain.batches import Producer
+from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.http import create_http
 from meetai_agent.session import MeetingSession

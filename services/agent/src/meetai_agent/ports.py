@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from livekit import rtc
 
-from meetai_agent.domain.buffer import Producer
+from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.heard import Heard
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine
 
@@ -39,8 +39,14 @@ class KeptLines(Protocol):
     def acknowledge(self, seq: int) -> None:
         """Lines up to `seq` need no keeping any more."""
 
-    def read(self, first_seq: int, offset: int, limit: int) -> tuple[list[TranscriptLine], int | None]:
-        """At most `limit` lines from `first_seq` on, found from `offset` on, and where the rest begins."""
+    def read(
+        self, first_seq: int, last_seq: int, offset: int, *, max_lines: int, max_bytes: int
+    ) -> tuple[list[TranscriptLine], int | None]:
+        """The lines `first_seq` to `last_seq` found from `offset` on, as many as the limits allow but at least one.
+
+        Returns:
+            The lines in order, and where the rest begins, None if there is no rest.
+        """
 
     def remove(self) -> None:
         """Everything in it has been acknowledged and closed: forget it."""
@@ -67,15 +73,23 @@ class DeadSpool(KeptLines, Protocol):
     def acknowledged_seq(self) -> int:
         """Lines up to here are in the stream."""
 
-    def scan(self) -> Iterator[tuple[TranscriptLine, int]]:
-        """The lines after `acknowledged_seq`, each with where it is; one in memory at a time."""
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` that the job is known to have given, whether or not the spool has the line."""
+
+    @property
+    def first_offset(self) -> int:
+        """Where the first line after `acknowledged_seq` is."""
+
+    def set_aside(self) -> None:
+        """Keep it for a person to look at: it can't be replayed."""
 
 
 class DeadSpools(Protocol):
     """The spools that killed jobs left behind."""
 
     def claim(self) -> Sequence[DeadSpool]:
-        """Open every spool that no living job holds."""
+        """Open every spool that no living job holds. Never raises; reads whole files, so call it in a thread."""
 
 
 class Captions(Protocol):

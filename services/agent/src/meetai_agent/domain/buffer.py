@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
-from uuid import UUID
 
 from msgspec import Struct
 
+from meetai_agent.domain.batches import Action, Finished, FrozenBatch, Producer, ReadSpool, Send, Wait
 from meetai_contracts.transcript import (
     MAX_BATCH_BYTES,
     BatchKind,
@@ -36,50 +36,6 @@ BACKLOG_BYTES: Final = MAX_BATCH_BYTES - 8 * 1024
 """Leaves room for the batch's own fields: two ids of at most 256 bytes, and numbers."""
 
 RETRY: Final = Backoff(first_seconds=0.2, limit_seconds=2.0)
-
-
-class Producer(Struct, frozen=True):
-    """One agent job, as the stream knows it."""
-
-    id: UUID
-    meeting_id: str
-    room_sid: str
-
-
-class FrozenBatch(Struct, frozen=True):
-    """A batch as it is sent, however often: the bytes never change."""
-
-    kind: BatchKind
-    first_seq: int
-    last_seq: int
-    data: bytes
-
-
-class Send(Struct, frozen=True):
-    """Append this batch to the stream, then call `acknowledged` or `failed`."""
-
-    batch: FrozenBatch
-
-
-class Wait(Struct, frozen=True):
-    """Nothing is due for so many seconds (None: until something is added)."""
-
-    seconds: float | None
-
-
-class ReadSpool(Struct, frozen=True):
-    """Read lines `first_seq` to `last_seq` from the spool at `offset`, then call `refill`."""
-
-    first_seq: int
-    last_seq: int
-    offset: int
-
-
-class Finished(Struct, frozen=True):
-    """Closed, and everything has been acknowledged."""
-
-
-Action = Send | Wait | ReadSpool | Finished
 
 
 class _Waiting(Struct):
@@ -113,6 +69,7 @@ class TranscriptBuffer:
         self._random = random
         self._high_water = acknowledged_seq
         self._entries: deque[_Waiting | _Spilled | _Lost] = deque()
+        self._spilled = 0
         self._ram_lines = 0
         self._ram_bytes = 0
         self._frozen: FrozenBatch | None = None
@@ -135,6 +92,11 @@ class TranscriptBuffer:
         return self._ram_lines
 
     @property
+    def ram_bytes(self) -> int:
+        """What they take, as encoded."""
+        return self._ram_bytes
+
+    @property
     def circuit_open(self) -> bool:
         """Three attempts have failed, and no probe has succeeded since."""
         return self._circuit_open
@@ -149,17 +111,23 @@ class TranscriptBuffer:
             self._lose(self._high_water + 1, line.seq - 1)
         self._high_water = line.seq
         size = encoded_line_bytes(line)
-        fits = self._ram_lines < MAX_RAM_LINES and self._ram_bytes + size <= MAX_RAM_BYTES
+        fits = self._fits(size)
         behind_spilled = bool(self._entries) and isinstance(self._entries[-1], _Spilled)
         if fits and (spool_offset is None or not behind_spilled):
             self._entries.append(_Waiting(line, size, now))
             self._hold(1, size)
         elif spool_offset is not None:
-            self._spill(line.seq, spool_offset)
+            self._spill(line.seq, line.seq, spool_offset)
         else:
             self._lose(line.seq, line.seq)
             return False
         return True
+
+    def recover(self, last_seq: int, *, spool_offset: int) -> None:
+        """Take over from a dead job: it gave numbers up to `last_seq`, and the spool has the lines from `spool_offset` on."""
+        if last_seq > self._high_water:
+            self._spill(self._high_water + 1, last_seq, spool_offset)
+            self._high_water = last_seq
 
     def close(self) -> None:
         """No more lines come: everything is due at once, and `close` after it."""
@@ -204,23 +172,28 @@ class TranscriptBuffer:
     def refill(self, lines: Sequence[TranscriptLine], next_offset: int | None) -> None:
         """Answer a `ReadSpool` with the lines found, in order, and where the rest begins (None: there is no rest).
 
-        What should have been there and isn't, is lost.
+        What should have been there and isn't, is lost. What wasn't asked for is ignored: the spool also has lines that
+        are in memory behind these.
         """
         spilled = self._entries.popleft()
         assert isinstance(spilled, _Spilled)  # noqa: S101 - the caller answers a ReadSpool
+        self._spilled -= 1
         back: list[_Waiting | _Spilled | _Lost] = []
         expected = spilled.first_seq
         for line in lines:
+            if not expected <= line.seq <= spilled.last_seq:
+                continue
             if line.seq > expected:
                 back.append(_Lost(expected, line.seq - 1))
             size = encoded_line_bytes(line)
-            back.append(_Waiting(line, size, 0.0))
+            back.append(_Waiting(line, size, -FLUSH_SECONDS))
             self._hold(1, size)
             expected = line.seq + 1
         if expected <= spilled.last_seq:
             rest: _Spilled | _Lost = _Lost(expected, spilled.last_seq)
             if next_offset is not None and lines:
                 rest = _Spilled(expected, spilled.last_seq, next_offset)
+                self._spilled += 1
             back.append(rest)
         self._entries.extendleft(reversed(back))
 
@@ -277,16 +250,25 @@ class TranscriptBuffer:
         )
         self._frozen = FrozenBatch(kind, first, last, encode_batch(batch))
 
-    def _spill(self, seq: int, offset: int) -> None:
+    def _fits(self, size_bytes: int) -> bool:
+        """Whether memory takes another line. While lines wait in the spool, the room to read a batch of them stays free."""
+        lines, in_bytes = self._ram_lines + 1, self._ram_bytes + size_bytes
+        if self._spilled:
+            lines, in_bytes = lines + BACKLOG_LINES, in_bytes + BACKLOG_BYTES
+        return lines <= MAX_RAM_LINES and in_bytes <= MAX_RAM_BYTES
+
+    def _spill(self, first: int, last: int, offset: int) -> None:
         tail = self._entries[-1] if self._entries else None
-        if isinstance(tail, _Spilled) and tail.last_seq + 1 == seq:
-            tail.last_seq = seq
+        if isinstance(tail, _Spilled) and tail.last_seq + 1 == first:
+            tail.last_seq = last
         else:
-            self._entries.append(_Spilled(seq, seq, offset))
+            self._entries.append(_Spilled(first, last, offset))
+            self._spilled += 1
 
     def _lose(self, first: int, last: int) -> None:
+        """Name them lost in their turn; behind spilled lines, reading the spool will show that they aren't there."""
         tail = self._entries[-1] if self._entries else None
-        if isinstance(tail, _Lost) and tail.last_seq + 1 == first:
+        if isinstance(tail, _Lost | _Spilled) and tail.last_seq + 1 == first:
             tail.last_seq = last
         else:
             self._entries.append(_Lost(first, last))

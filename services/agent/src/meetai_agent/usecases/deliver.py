@@ -10,16 +10,8 @@ from typing import Final
 
 import structlog
 
-from meetai_agent.domain.buffer import (
-    BACKLOG_LINES,
-    Finished,
-    FrozenBatch,
-    Producer,
-    ReadSpool,
-    Send,
-    TranscriptBuffer,
-    Wait,
-)
+from meetai_agent.domain.batches import Finished, FrozenBatch, Producer, ReadSpool, Send, Wait
+from meetai_agent.domain.buffer import BACKLOG_BYTES, BACKLOG_LINES, TranscriptBuffer
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_agent.ports import BatchStream, Clock, KeptLines, Meter
 from meetai_contracts.transcript import TranscriptLine
@@ -69,8 +61,10 @@ class Delivery:
             match self._buffer.next(self._clock.monotonic()):
                 case Send(batch):
                     await self._attempt(batch)
-                case ReadSpool(first_seq, _last_seq, offset):
-                    lines, rest = self._kept.read(first_seq, offset, BACKLOG_LINES)
+                case ReadSpool(first_seq, last_seq, offset):
+                    lines, rest = self._kept.read(
+                        first_seq, last_seq, offset, max_lines=BACKLOG_LINES, max_bytes=BACKLOG_BYTES
+                    )
                     self._buffer.refill(lines, rest)
                 case Wait(seconds):
                     await self._wait(seconds)

@@ -44,7 +44,7 @@ class Replay:
 
     async def sweep(self) -> int:
         """Deliver every spool that is dead now; returns how many. Cancelling leaves the undelivered where they are."""
-        claimed = self._spools.claim()
+        claimed = await asyncio.to_thread(self._spools.claim)
         gate = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for spool in claimed:
@@ -57,13 +57,15 @@ class Replay:
                 producer = spool.producer
                 acknowledged = spool.acknowledged_seq
                 buffer = TranscriptBuffer(producer, random=self._random, acknowledged_seq=acknowledged)
+                buffer.recover(spool.last_seq, spool_offset=spool.first_offset)
                 delivery = Delivery(
                     producer, buffer, stream=self._stream, kept=spool, clock=self._clock, meter=self._meter
                 )
-                for line, offset in spool.scan():
-                    delivery.add(line, offset)
                 delivery.close()
                 await delivery.run()
                 log.info("spool_replayed", producer_id=str(producer.id), lines=buffer.high_water - acknowledged)
+        except ValueError:  # what the contract refuses today it will refuse tomorrow; other spools must not wait for it
+            log.exception("spool_unreplayable", producer_id=str(spool.producer.id))
+            spool.set_aside()
         finally:
             spool.release()

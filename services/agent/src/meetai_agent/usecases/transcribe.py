@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from livekit import rtc
 
-from meetai_agent.domain.buffer import Producer
+from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.heard import FinalWords, InterimWords, Unrecognised, storable_pieces
 from meetai_agent.ports import Captions, Ear, Meter, Spool
 from meetai_agent.usecases.deliver import Delivery
