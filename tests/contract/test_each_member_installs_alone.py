@@ -32,7 +32,9 @@ SERVICES = pytest.mark.parametrize(
 def uv() -> str:
     """The uv that runs this workspace."""
     local = sorted((REPOSITORY / ".local" / "uv").glob("*/uv"))
-    found = os.environ.get("UV") or shutil.which("uv") or (str(local[-1]) if local else None)
+    found = (
+        os.environ.get("MEETAI_UV") or os.environ.get("UV") or shutil.which("uv") or (str(local[-1]) if local else None)
+    )
     if found is None:
         raise RuntimeError("no uv: `make setup-dev` fetches one, or set UV")
     return found

@@ -8,20 +8,23 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from livekit.api import LiveKitAPI
-from tests.integration.token.livekit_server import API_KEY, API_SECRET, LiveKitServer, livekit_server
+from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
+from tests.servers.embedded import EmbeddedServer
+
+from meetai_local.settings import StackSettings
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
+def livekit(stack_settings: StackSettings) -> Iterator[EmbeddedServer]:
     """A real server."""
-    with livekit_server(tmp_path_factory.mktemp("livekit")) as server:
+    with livekit_server(stack_settings) as server:
         yield server
 
 
 @pytest.fixture
-async def livekit_api(livekit: LiveKitServer) -> AsyncIterator[LiveKitAPI]:
+async def livekit_api(livekit: EmbeddedServer) -> AsyncIterator[LiveKitAPI]:
     """LiveKit's own client, to see what is really there."""
     async with LiveKitAPI(livekit.url, API_KEY, API_SECRET) as api:
         yield api

@@ -12,7 +12,8 @@ import pytest
 from livekit import rtc
 from livekit.api import AccessToken, VideoGrants
 from prometheus_client import CollectorRegistry
-from tests.integration.token.livekit_server import API_KEY, API_SECRET, LiveKitServer
+from tests.integration.token.livekit_server import API_KEY, API_SECRET
+from tests.servers.embedded import EmbeddedServer
 from tests.unit.token.fake_rooms import FakeRooms
 
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
@@ -102,7 +103,7 @@ class TestFakeRooms(RoomsSuite):
 
 class TestLiveKitRooms(RoomsSuite):
     @pytest.fixture
-    async def rooms(self, livekit: LiveKitServer) -> AsyncIterator[Rooms]:
+    async def rooms(self, livekit: EmbeddedServer) -> AsyncIterator[Rooms]:
         self.url = livekit.url
         rooms = LiveKitRooms(url=livekit.url, api_key=API_KEY, api_secret=API_SECRET, registry=CollectorRegistry())
         async with rooms.connected():
@@ -132,14 +133,14 @@ def calls(registry: CollectorRegistry, call: str, outcome: str) -> float | None:
     return registry.get_sample_value("meetai_livekit_call_seconds_count", {"call": call, "outcome": outcome})
 
 
-async def test_check_passes_and_is_measured_when_livekit_answers(livekit: LiveKitServer) -> None:
+async def test_check_passes_and_is_measured_when_livekit_answers(livekit: EmbeddedServer) -> None:
     """Every call is timed, by name and outcome."""
     async with rooms_at(livekit.url) as (rooms, registry):
         await rooms.check()
         assert calls(registry, "list_rooms", "ok") == 1
 
 
-async def test_check_fails_when_livekit_does_not_know_the_key(livekit: LiveKitServer) -> None:
+async def test_check_fails_when_livekit_does_not_know_the_key(livekit: EmbeddedServer) -> None:
     """A wrong secret makes the service unready, rather than every request fail."""
     async with rooms_at(livekit.url, secret="not-the-secret-0123456789abcdefghij") as (rooms, registry):
         with pytest.raises(RoomsUnavailableError, match="401"):

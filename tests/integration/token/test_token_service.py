@@ -12,20 +12,22 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import jwt
 import pytest
 from livekit import rtc
 from livekit.api import LiveKitAPI
 from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest, ListRoomsRequest
-from tests.integration.token.livekit_server import API_SECRET, LiveKitServer
-from tests.integration.token.token_process import KEYS, TokenProcess, token_process
+from tests.integration.token.livekit_server import API_SECRET
+from tests.integration.token.token_process import KEYS, TokenProcess, environment, token_process
+from tests.servers.embedded import EmbeddedServer
 
 ANN = {"userId": "u-1", "userName": "Ann"}
 PUBLIC_URL = "wss://meet.example.com"
 
 
 @pytest.fixture(scope="module")
-def service(livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenProcess]:
+def service(livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenProcess]:
     extra = {"LIVEKIT_PUBLIC_URL": PUBLIC_URL}
     with token_process(tmp_path_factory.mktemp("token"), livekit.url, extra) as running:
         yield running
@@ -91,7 +93,7 @@ async def test_room_is_ready_when_the_token_is_given(
 
 
 async def test_room_is_right_when_the_first_join_comes_late(
-    service: TokenProcess, livekit: LiveKitServer, livekit_api: LiveKitAPI, meeting_id: str
+    service: TokenProcess, livekit: EmbeddedServer, livekit_api: LiveKitAPI, meeting_id: str
 ) -> None:
     """The room that was made with the token is gone; the join makes it again, with metadata and dispatch."""
     answer = service.ask(quote(meeting_id, safe=""), {**ANN, "role": "viewer", "meetingName": "Late"})
@@ -116,8 +118,6 @@ async def test_room_is_right_when_the_first_join_comes_late(
 )
 def test_caller_is_refused_when_unknown(service: TokenProcess, authorization: str | None) -> None:
     """401 with how to authenticate, whatever is wrong with the credential."""
-    import httpx
-
     headers = {} if authorization is None else {"Authorization": authorization.format(key=KEYS["host"][0])}
     answer = httpx.post(f"{service.base}/v1/meetings/m/tokens", json=ANN, headers=headers)
     assert answer.status_code == 401
@@ -240,7 +240,7 @@ def test_service_says_so_in_time_when_livekit_is_away(
         assert "Traceback" not in service.log()
 
 
-def test_service_ends_well_when_told_to(livekit: LiveKitServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_service_ends_well_when_told_to(livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> None:
     """SIGTERM: exit code 0, and its last line says so."""
     with token_process(tmp_path_factory.mktemp("token"), livekit.url) as service:
         assert service.terminate() == 0
@@ -270,10 +270,8 @@ def test_all_problems_are_named_when_settings_are_wrong() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_port_is_named_when_it_is_taken(service: TokenProcess, livekit: LiveKitServer) -> None:
+def test_port_is_named_when_it_is_taken(service: TokenProcess, livekit: EmbeddedServer) -> None:
     """One line that says which, and what to set."""
-    from tests.integration.token.token_process import environment
-
     port = int(service.base.rpartition(":")[2])
     ended = run_with(environment(livekit.url, port))
     assert ended.returncode == 2

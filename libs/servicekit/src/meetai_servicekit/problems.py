@@ -89,9 +89,9 @@ def from_undecodable(_request: Request[Any, Any, Any], error: RecursionError | U
 
 
 def from_unavailable(_request: Request[Any, Any, Any], error: UnavailableError) -> Response[bytes]:
-    """A dependency is away; nothing was lost, the caller may try again."""
+    """A dependency is away; the caller may try again."""
     headers = {"Retry-After": str(error.retry_after_seconds)}
-    return problem_response(503, f"{error.what} is unavailable; nothing was changed.", headers=headers)
+    return problem_response(503, f"{error.what} is unavailable; try again.", headers=headers)
 
 
 def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
