@@ -14,7 +14,7 @@ from meetai_transcript_ingest.domain.errors import GroupMissingError, RefusedErr
 from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.producers import Declaration, merge
-from meetai_transcript_ingest.domain.proof import ProducerRecord, Range
+from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
 from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus
 
 COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -42,11 +42,11 @@ class FakeStore:
     """`LineStore` and `Archive` in memory.
 
     Attributes:
-        refuses: Which lines it will never take; a NUL in the language, as PostgreSQL.
+        refuses: Which lines it will never take; what isn't UTF-8, as PostgreSQL.
         away: Raise `TryLaterError` for everything.
     """
 
-    def __init__(self, refuses: Callable[[TranscriptLine], bool] = lambda line: "\0" in (line.language or "")) -> None:
+    def __init__(self, refuses: Callable[[TranscriptLine], bool] = lambda line: not _is_utf8(line.text)) -> None:
         self.refuses = refuses
         self.away = False
         self.commits = 0
@@ -128,7 +128,7 @@ class FakeStore:
             stored=len(stored),
             dead=len(dead),
             present=len(present),
-            present_ranges=ranges_of(present),
+            present_ranges=ranges_of(present)[: MAX_RANGES + 1],
             named_lost=len(named - present),
             closed=about.closed,
         )
@@ -280,3 +280,7 @@ class FakeObserver:
 
 def _reading_order(line: TranscriptLine) -> tuple[int, UUID, int]:
     return line.started_ms, line.producer_id, line.seq
+
+
+def _is_utf8(text: str) -> bool:
+    return text == text.encode("utf-8", "replace").decode()

@@ -29,9 +29,9 @@ TIDY_INTERVAL_SECONDS: Final = 60.0
 STATUS_INTERVAL_SECONDS: Final = 5.0
 """Prometheus usually scrapes every 15 to 60 s."""
 DRAIN_SECONDS: Final = 8.0
-"""At SIGTERM the set being written gets this long; with 10 s for open requests that is within Kubernetes' 30 s."""
+"""At SIGTERM what is in hand gets this long; with 10 s for open requests that is within Kubernetes' 30 s."""
 STALLED_SECONDS: Final = 30.0
-"""A turn of the loop takes 2 s when idle, and 12 s when a transaction takes all that it may."""
+"""A turn of the loop takes 1 s when idle, and 12 s when a transaction takes all that it may."""
 PARTITION_DAYS_BEHIND: Final = 1
 """A job that started before midnight UTC, or a clock that is behind."""
 PARTITION_DAYS_AHEAD: Final = 7
@@ -75,6 +75,7 @@ class ShardConsumer:
         self._turned_at = monotonic()
         self._reclaim_due = monotonic()
         self._joined = False
+        self._stopping = False
 
     @property
     def stalled(self) -> bool:
@@ -92,23 +93,22 @@ class ShardConsumer:
         }
 
     async def consume(self) -> None:
-        """Read and write until cancelled; the set that is being written then is given `DRAIN_SECONDS` to finish.
+        """Read and write until cancelled; what is in hand then is given `DRAIN_SECONDS` to be stored.
 
         Raises:
             UnstorableError: the store refused a dead letter.
         """
-        writing: asyncio.Task[None] | None = None
+        flow = asyncio.create_task(self._flow(), name=f"flow {self._stream.name}")
         try:
-            while True:
-                arrivals = await self._patience.insist("read", self._next)
-                if writing is not None and (arrivals or writing.done()):
-                    await asyncio.shield(writing)
-                    writing = None
-                if arrivals:
-                    writing = asyncio.create_task(self._write(arrivals), name=f"write {self._stream.name}")
-        finally:
-            if writing is not None:
-                await self._drain(writing)
+            await asyncio.shield(flow)
+        except asyncio.CancelledError:
+            self._stopping = True
+            await asyncio.wait({flow}, timeout=DRAIN_SECONDS)
+            if not flow.done():
+                flow.cancel()
+                await asyncio.wait({flow})
+                log.warning("entries_left_pending", stream=self._stream.name, entries=len(self._in_hand))
+            raise
 
     async def keep_claims(self) -> None:
         """Confirm what has been in hand for a while, so that no other consumer takes it over."""
@@ -131,6 +131,23 @@ class ShardConsumer:
         while True:
             await self._attempt("status", self._look)
             await self._sleep(STATUS_INTERVAL_SECONDS)
+
+    async def _flow(self) -> None:
+        """Write one set while the next is read. A read that has begun is waited for: it may have been given entries."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            while not self._stopping:
+                arrivals = await self._patience.insist("read", self._next)
+                if writing is not None and (arrivals or writing.done()):
+                    await writing
+                    writing = None
+                if arrivals:
+                    writing = asyncio.create_task(self._write(arrivals), name=f"write {self._stream.name}")
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None and writing.cancel():
+                await asyncio.wait({writing})
 
     async def _next(self) -> tuple[Arrival, ...]:
         """A set of entries: those of dead consumers first, when it is time to look for them."""
@@ -170,15 +187,6 @@ class ShardConsumer:
         await self._store(self._stream, arrivals)
         for arrival in arrivals:
             self._in_hand.pop(arrival.entry_id, None)  # a group made anew delivers again what is still in hand
-
-    async def _drain(self, writing: asyncio.Task[None]) -> None:
-        await asyncio.wait({writing}, timeout=DRAIN_SECONDS)
-        if not writing.done():
-            writing.cancel()
-            await asyncio.wait({writing})
-            log.warning("batch_left_pending", stream=self._stream.name, entries=len(self._in_hand))
-        elif writing.exception() is not None:
-            log.error("batch_failed", stream=self._stream.name, exc_info=writing.exception())
 
     async def _look(self) -> None:
         self._observer.stream_seen(self._stream.name, await self._stream.status())

@@ -26,9 +26,8 @@ READ_COUNT: Final = 250
 """Entries a read. With reads overlapping writes this reached 90 % of a raw COPY (FACTS, PostgreSQL)."""
 READ_BYTES: Final = 8 * 1024 * 1024
 """What a read may bring: after large entries fewer are asked for, so that 250 of the largest (64 MB) aren't held again."""
-BLOCK_MS: Final = 2_000
-"""How long a read waits for an entry. It bounds how late a reclaim or a shutdown is noticed, and costs an idle server
-nothing."""
+BLOCK_MS: Final = 1_000
+"""How long a read waits for an entry. It bounds how late a shutdown is noticed; a command a second is nothing to Redis."""
 SOCKET_TIMEOUT_SECONDS: Final = 5.0
 """Longer than a read may block; otherwise an idle stream looks like a dead server (FACTS, Redis)."""
 CONNECT_TIMEOUT_SECONDS: Final = 2.0
@@ -39,7 +38,7 @@ RECLAIM_IDLE_MS: Final = 15_000
 RETENTION_MS: Final = 3_600_000
 """Entries stay for an hour even when all are done with them (FACTS, Redis: how to trim)."""
 PRUNE_IDLE_MS: Final = 3_600_000
-"""A living consumer reads every 2 s; before Redis 7.2 only a read that found something counts, hence the long time."""
+"""A living consumer reads every second; before Redis 7.2 only a read that found something counts, hence the long time."""
 MAX_COUNTED_LAG: Final = 1_000
 """Where the server can't tell the lag (6.2, or after XDEL), entries are counted up to here."""
 
