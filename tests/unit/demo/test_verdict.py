@@ -143,5 +143,5 @@ def test_captions_fail_when_they_are_slow() -> None:
 def test_commits_fail_when_one_is_slow() -> None:
     """p95 of four lines is the slowest."""
     lines = meetings.stored()
-    lines = (*lines[:-1], replace(lines[-1], committed_at=lines[-1].committed_at + timedelta(seconds=10)))
+    lines = (*lines[:-1], replace(lines[-1], committed_at=lines[-1].committed_at + timedelta(seconds=20)))
     assert _failed(outcome=replace(meetings.outcome(), lines=lines)) == ("caption to commit",)

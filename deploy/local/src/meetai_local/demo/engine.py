@@ -24,6 +24,10 @@ class EngineError(Exception):
     """A service refused, could not be reached or gave an answer that isn't of the contract."""
 
 
+class EngineUnavailableError(EngineError):
+    """A service could not be reached or is not ready: the same request may do later."""
+
+
 class Engine:
     """The services of one deployment: `async with Engine(env) as engine`.
 
@@ -89,7 +93,9 @@ class Engine:
         try:
             response = await self._http.request(method, url, content=body, headers=headers)
         except httpx.HTTPError as error:
-            raise EngineError(f"{method} {path}: {type(error).__name__}") from error
+            raise EngineUnavailableError(f"{method} {path}: {type(error).__name__}") from error
+        if response.is_server_error:
+            raise EngineUnavailableError(f"{method} {path}: HTTP {response.status_code}")
         if not response.is_success:
             raise EngineError(f"{method} {path}: HTTP {response.status_code}")
         try:

@@ -20,8 +20,8 @@ _FRAME_SECONDS: Final = 0.02
 _FRAME_SAMPLES: Final = round(SAMPLE_RATE_HZ * _FRAME_SECONDS)
 _FRAME_BYTES: Final = _FRAME_SAMPLES * 2
 _SILENCE: Final = bytes(_FRAME_BYTES)
-_LEAD_SECONDS: Final = 0.1
-"""How far frames run ahead of their time, so that a busy event loop doesn't starve the encoder."""
+_LEAD_SECONDS: Final = 0.5
+"""How far frames run ahead of their time, so that a busy machine doesn't starve the encoder; the source holds 1 s."""
 _CAPTURE_TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -60,8 +60,13 @@ class Microphone:
     ) -> None:
         if self._pump is not None:
             self._pump.cancel()
-        await self._group.__aexit__(kind, error, trace)
-        await self.source.aclose()
+        try:
+            if isinstance(error, asyncio.CancelledError):  # from outside, or because the pump failed: the group knows
+                await self._group.__aexit__(kind, error, trace)
+            else:  # the user's own error goes on as it is, not within a group
+                await self._group.__aexit__(None, None, None)
+        finally:
+            await self.source.aclose()
 
     async def say(self, recording: Recording) -> Spoken:
         """Say a recording after whatever is being said, and return when its last sample has been played.

@@ -17,9 +17,13 @@ from livekit.rtc.participant import PublishTrackError
 
 from meetai_contracts.api import TokenRequest, TokenResponse
 from meetai_local.demo.captions import CaptionLog, HeardCaption, OnCaption
+from meetai_local.demo.engine import EngineUnavailableError
 from meetai_local.demo.microphone import Microphone, Spoken
 from meetai_local.speech import Recording
 
+_TOKEN_DEADLINE_SECONDS: Final = 15.0
+"""A killed token service serves again after about 2 s."""
+_TOKEN_RETRY_SECONDS: Final = 0.5
 _CONNECT_TIMEOUT_SECONDS: Final = 15.0
 _LEAVE_TIMEOUT_SECONDS: Final = 5.0
 HEARD_TIMEOUT_SECONDS: Final = 30.0
@@ -34,7 +38,7 @@ class TokenIssuer(Protocol):
     """Whoever lets people in: the token service, or a test."""
 
     async def issue_token(self, meeting_id: str, request: TokenRequest) -> TokenResponse:
-        """Let one person into a meeting."""
+        """Let one person into a meeting; `EngineUnavailableError` if it may do later."""
         ...
 
 
@@ -109,7 +113,7 @@ class SimulatedParticipant:
             raise ParticipantError(f"{self.request.user_name} could not speak: the audio engine has stalled") from None
 
     async def _join(self) -> None:
-        token = await self._issuer.issue_token(self._meeting_id, self.request)
+        token = await self._token()
         self.room.on("data_received", self._receive)
         self._resources.push_async_callback(self._leave)
         try:
@@ -118,6 +122,17 @@ class SimulatedParticipant:
         except (rtc.ConnectError, PublishTrackError, TimeoutError) as error:
             why = type(error).__name__  # a ConnectError's text holds the token
             raise ParticipantError(f"{self.request.user_name} could not join at {token.server_url}: {why}") from None
+
+    async def _token(self) -> TokenResponse:
+        """Ask again while the token service is away, as an application's backend does."""
+        deadline = time.monotonic() + _TOKEN_DEADLINE_SECONDS
+        while True:
+            try:
+                return await self._issuer.issue_token(self._meeting_id, self.request)
+            except EngineUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_TOKEN_RETRY_SECONDS)
 
     async def _connect(self, token: TokenResponse) -> None:
         # Nobody here listens to audio: microphones needn't be decoded, and the only subscriber of each is the agent.

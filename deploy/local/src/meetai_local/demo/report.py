@@ -18,9 +18,9 @@ PLAIN_WIDTH_COLUMNS = 110
 
 
 def demo_console() -> Console:
-    """A console as wide as the terminal, or wide enough for a line of speech where there is none."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH_COLUMNS)
+    """A console as wide as the terminal, or wide enough for a line of speech where there is none; it can be saved."""
+    console = Console(highlight=False, record=True)
+    return console if console.is_terminal else Console(highlight=False, record=True, width=PLAIN_WIDTH_COLUMNS)
 
 
 def print_report(console: Console, verdict: Verdict, *, started_ms: int, colours: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -44,13 +45,13 @@ INTERRUPTED: Final = 130  # as a shell reports Ctrl-C
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; returns the exit code."""
-    speakers = _parser().parse_args(arguments).speakers
+    options = _parser().parse_args(arguments)
     # The SDK logs late events that do no harm, and tokens when a connection fails (FACTS, LiveKit server).
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
     console = demo_console()
     try:
         settings = from_environment(os.environ)
-        verdict = asyncio.run(_demo(settings, plan_meeting(load_script(), speakers), console))
+        verdict = asyncio.run(_demo(settings, plan_meeting(load_script(), options.speakers), console))
     except SettingsError as error:
         return _failed(console, [f"settings: {problem}" for problem in error.problems], code=2)
     except EXPECTED_ERRORS as error:
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(console, [_in_words(error) for error in _leaves(expected)], code=1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         return _failed(console, ["interrupted"], code=INTERRUPTED)
+    if options.picture is not None:
+        console.save_svg(str(options.picture), title="make demo")
     return 1 if verdict.failed else 0
 
 
@@ -131,6 +134,7 @@ async def _running_stack(settings: StackSettings, console: Console) -> AsyncIter
             yield stack.env
         finally:
             watch.cancel()
+            console.print("stopping the local stack", style="dim")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,12 +148,15 @@ def _parser() -> argparse.ArgumentParser:
         default=3,
         help="how many people take part (3)",
     )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="save captions and report as an SVG, for the README"
+    )
     return parser
 
 
 def _failed(console: Console, problems: Sequence[str], *, code: int) -> int:
     for problem in problems:
-        console.print(f"✗ {problem}", style="red", markup=False)
+        console.print(f"✗ {problem}", style="red", markup=False, soft_wrap=True)
     return code
 
 
