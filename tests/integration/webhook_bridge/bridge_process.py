@@ -35,17 +35,12 @@ def environment(database_url: str, inngest_url: str, port: int) -> dict[str, str
     }
 
 
-def migrate(database_url: str) -> None:
-    """Run the `migrate` sub-command, with the one setting that it needs."""
-    command = [sys.executable, "-m", "meetai_webhook_bridge", "migrate"]
-    subprocess.run(command, env={"DATABASE_URL": database_url}, check=True, capture_output=True, timeout=60)
-
-
 class Bridge:
     """One replica of the service, and how LiveKit and a backend call it."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.process = process
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
 

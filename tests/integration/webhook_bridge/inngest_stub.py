@@ -29,6 +29,8 @@ HOLD: Final = "hold"
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
+    """The default of 5 drops the connections of a batch, which come again after a second."""
     stub: InngestStub
 
 
@@ -89,6 +91,9 @@ class InngestStub:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
     def do_POST(self) -> None:
         server = self.server
         assert isinstance(server, _Server)

