@@ -11,6 +11,9 @@ export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export MEETAI_UV := $(CURDIR)/$(UV)
 unexport VIRTUAL_ENV
+ifdef PYTHONDONTWRITEBYTECODE # else every start of every process would compile all that it imports
+export UV_COMPILE_BYTECODE := 1
+endif
 # The first installation shows what it fetches (about a minute); later ones take a fraction of a second.
 QUIETLY := $(if $(wildcard .venv/bin/python),--quiet)
 RUN := .venv/bin/python -m meetai_local

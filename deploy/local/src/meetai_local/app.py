@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Sequence
 
@@ -27,6 +28,7 @@ from meetai_servicekit.settings import SettingsError
 
 STOP_SECONDS = 90.0
 POLL_SECONDS = 0.1
+HANGUP_POLL_SECONDS = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -86,15 +88,30 @@ async def _up(settings: StackSettings, console: Console, *, ready_descriptor: in
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
     console.line(f"starting the local stack in {settings.root}")
-    async with stack:
-        if stack.is_up:
-            _summarise(stack.env, console)
-            if ready_descriptor is not None:
-                os.write(ready_descriptor, b"1")
-                os.close(ready_descriptor)
-        await stack.wait()
+    hangup = asyncio.create_task(_terminal_closed(sys.stdin.fileno()), name="terminal")
+    hangup.add_done_callback(lambda task: None if task.cancelled() else stack.request_stop())
+    try:
+        async with stack:
+            if stack.is_up:
+                _summarise(stack.env, console)
+                if ready_descriptor is not None:
+                    os.write(ready_descriptor, b"1")
+                    os.close(ready_descriptor)
+            await stack.wait()
+    finally:
+        hangup.cancel()
     console.line("stopped")
     return 0
+
+
+async def _terminal_closed(descriptor: int) -> None:
+    """Return when the terminal is gone; never, without one. `make` keeps SIGHUP to itself where no shell is above it."""
+    if not os.isatty(descriptor):
+        await asyncio.Event().wait()
+    with contextlib.suppress(termios.error):
+        while True:
+            termios.tcgetattr(descriptor)
+            await asyncio.sleep(HANGUP_POLL_SECONDS)
 
 
 def _summarise(environment: dict[str, str], console: Console) -> None:

