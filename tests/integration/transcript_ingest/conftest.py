@@ -1,10 +1,11 @@
-"""A migrated database, a client of the stream's server, and a replica over both."""
+"""A migrated database, the streams' server as the agent sees it, and a replica over both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, ingest
@@ -20,15 +21,29 @@ def database_url(postgres_url: str) -> str:
     return postgres_url
 
 
-@pytest.fixture
-def stream_client(redis_url: str) -> Iterator[redis.Redis]:
-    """The server that the streams are on, as the agent sees it."""
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
+@pytest.fixture(scope="module")
+def module_database_url(_postgres_admin_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """As `database_url`, for all tests of a file."""
+    name = request.node.path.stem
+    with psycopg.connect(_postgres_admin_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        url = urlsplit(_postgres_admin_url)._replace(path=f"/{name}").geturl()
+        migrate(url, schema=SCHEMA, migrations=MIGRATIONS)
+        yield url
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.fixture
-def replica(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Ingest]:
-    """A running service."""
-    with ingest(tmp_path, database_url, redis_url) as running:
+@pytest.fixture(scope="module")
+def replica(
+    tmp_path_factory: pytest.TempPathFactory, module_database_url: str, _redis_session_url: str
+) -> Iterator[Ingest]:
+    """A running service for all tests of a file; each takes meetings of its own."""
+    with ingest(tmp_path_factory.mktemp("ingest"), module_database_url, _redis_session_url) as running:
         yield running
+
+
+@pytest.fixture
+def stream_client(_redis_session_url: str) -> Iterator[redis.Redis]:
+    """The server that the streams are on."""
+    with redis.Redis.from_url(_redis_session_url) as client:
+        yield client

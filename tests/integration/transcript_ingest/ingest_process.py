@@ -58,7 +58,7 @@ class Ingest:
 
     def get(self, path: str, key: str | None = READER_KEY, **query: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.get(self.url + path, params=query, headers=headers, timeout=15)
+        return httpx.get(self.url + path, params=query or None, headers=headers, timeout=15)
 
     def page(self, meeting_id: str, **query: Any) -> TranscriptPage:
         response = self.get(f"/v1/meetings/{quote(meeting_id, safe='')}/transcript", **query).raise_for_status()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Protocol
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import psycopg
 import pytest
 from tests.unit.transcript_ingest.fakes import FakeStore
 from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 
 from meetai_contracts.transcript import BATCH_FIELD, Speaker, TranscriptLine, encode_batch
-from meetai_servicekit.postgres import create_pool, migrate
-from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
+from meetai_servicekit.postgres import create_pool
+from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import RefusedError
@@ -49,22 +47,11 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Both]:
     if request.param == "fake":
         yield FakeStore()
         return
-    url = request.getfixturevalue("suite_database_url")
+    url = request.getfixturevalue("module_database_url")
     async with create_pool(url, schema=SCHEMA, min_size=1, max_size=2, application="suite") as pool:
         async with pool.connection() as connection:
             await connection.execute("TRUNCATE lines, producers, dead_letters")
         yield PostgresBoth(pool)
-
-
-@pytest.fixture(scope="module")
-def suite_database_url(_postgres_admin_url: str) -> Iterator[str]:
-    """One database for the whole suite."""
-    with psycopg.connect(_postgres_admin_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE store_suite")
-        url = urlsplit(_postgres_admin_url)._replace(path="/store_suite").geturl()
-        migrate(url, schema=SCHEMA, migrations=MIGRATIONS)
-        yield url
-        connection.execute("DROP DATABASE store_suite WITH (FORCE)")
 
 
 async def commit(

@@ -14,7 +14,7 @@ from tests.unit.transcript_ingest.producing import Producer
 from meetai_contracts.transcript import decode_batch
 from meetai_servicekit.backoff import Backoff
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel
+from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, unpack_all
 from meetai_transcript_ingest.ports import Committed
 from meetai_transcript_ingest.usecases import Patience, ProveTranscript, ReadTranscript, StoreEntries
 
@@ -33,11 +33,11 @@ class Desk:
         self.read = ReadTranscript(self.store)
         self.prove = ProveTranscript(self.store)
 
-    async def arrive(self, *entries: bytes) -> tuple[Arrival, ...]:
+    async def arrive(self, *entries: bytes) -> Delivery:
         await self.stream.join()
         for entry in entries:
             self.log.put(entry)
-        return await self.stream.read()
+        return unpack_all(await self.stream.read())
 
     async def store_all(self, *entries: bytes) -> None:
         await self.store_entries(self.stream, await self.arrive(*entries))
@@ -74,25 +74,25 @@ async def test_nothing_is_acknowledged_when_the_store_has_not_committed() -> Non
     """While it is away the set is held and tried again, each wait longer up to the limit; then it drains."""
     desk = Desk()
     producer = Producer()
-    arrivals = await desk.arrive(producer.say(3))
+    delivery = await desk.arrive(producer.say(3))
     desk.store.away = True
-    storing = asyncio.create_task(desk.store_entries(desk.stream, arrivals))
+    storing = asyncio.create_task(desk.store_entries(desk.stream, delivery))
     await until(lambda: len(desk.waits) >= 6)
     assert desk.log.acknowledged == []
     assert desk.waits[:3] == sorted(desk.waits[:3])
     assert max(desk.waits) <= 3.0
     desk.store.away = False
     await storing
-    assert desk.log.acknowledged == [arrival.entry_id for arrival in arrivals]
+    assert desk.log.acknowledged == list(delivery.entry_ids)
     assert await desk.seqs() == [1, 2, 3]
 
 
 async def test_acknowledging_is_tried_again_when_the_stream_is_away() -> None:
     """What is committed is not committed again meanwhile."""
     desk = Desk()
-    arrivals = await desk.arrive(Producer().say(3))
+    delivery = await desk.arrive(Producer().say(3))
     desk.log.away = True
-    storing = asyncio.create_task(desk.store_entries(desk.stream, arrivals))
+    storing = asyncio.create_task(desk.store_entries(desk.stream, delivery))
     await until(lambda: len(desk.waits) >= 3)
     desk.log.away = False
     await storing
@@ -134,9 +134,9 @@ async def test_process_fails_when_not_even_a_dead_letter_is_taken() -> None:
             raise RefusedError("never")
 
     desk = Desk(RefusesLetters())
-    arrivals = await desk.arrive(Producer().say(2))
+    delivery = await desk.arrive(Producer().say(2))
     with pytest.raises(UnstorableError):
-        await desk.store_entries(desk.stream, arrivals)
+        await desk.store_entries(desk.stream, delivery)
     assert desk.log.acknowledged == []
 
 

@@ -28,6 +28,7 @@ from meetai_servicekit.postgres import check_schema, create_pool, expected_migra
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_transcript_ingest import http
+from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
@@ -105,7 +106,14 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
     archive = PostgresArchive(readers)
     return create_http_service(
         title="MeetAI transcript-ingest",
-        routes=[http.routes(ReadTranscript(archive), ProveTranscript(archive), keys=settings.service_keys)],
+        routes=[
+            http.routes(
+                ReadTranscript(archive),
+                ProveTranscript(archive),
+                keys=settings.service_keys,
+                participants=_participant_tokens(settings),
+            )
+        ],
         readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
         registry=registry,
         lifespan=[lifespan],
@@ -131,6 +139,12 @@ def _migrate(settings: MigrateSettings) -> int:
         sys.stderr.write(f"migrate: {type(error).__name__}: {error}\n")
         return 1
     return 0
+
+
+def _participant_tokens(settings: IngestSettings) -> LiveKitParticipantTokens | None:
+    if settings.livekit_api_key is None or settings.livekit_api_secret is None:
+        return None
+    return LiveKitParticipantTokens(settings.livekit_api_key, settings.livekit_api_secret, now_seconds=time.time)
 
 
 def _today() -> date:

@@ -2,14 +2,14 @@
 
 Owns the timing of everything that happens to a stream, and the shutdown. Must not know how entries are read or stored.
 
-One set is being written while the next is being read, never more: while PostgreSQL is away, two sets are held and reading
+One set is being written while the next is being read and unpacked, never more: while PostgreSQL is away, two sets are held and reading
 stops, so memory stays where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
@@ -18,7 +18,7 @@ import structlog
 
 from meetai_servicekit.background import Work
 from meetai_transcript_ingest.domain.errors import GroupMissingError, TryLaterError
-from meetai_transcript_ingest.domain.intake import Arrival
+from meetai_transcript_ingest.domain.intake import Arrival, Delivery, unpack_all
 from meetai_transcript_ingest.ports import EntryStream, LineStore, Observer
 from meetai_transcript_ingest.usecases import Patience
 
@@ -38,7 +38,7 @@ PARTITION_DAYS_AHEAD: Final = 7
 """A week in which nobody can make one (PostgreSQL read-only, the service stopped) costs nothing."""
 PARTITION_INTERVAL_SECONDS: Final = 3_600.0
 
-Store = Callable[[EntryStream, Sequence[Arrival]], Awaitable[None]]
+Store = Callable[[EntryStream, Delivery], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class ShardConsumer:
 
     Args:
         stream: The shard.
-        store: Makes a set of arrivals durable and acknowledges it.
+        store: Makes a delivery durable and acknowledges it.
         patience: How to go on when the stream can't be reached.
         observer: Counts.
         sleep: Waits that many seconds.
@@ -129,8 +129,8 @@ class ShardConsumer:
     async def watch(self) -> None:
         """Tell the observer how far the group is behind."""
         while True:
-            await self._attempt("status", self._look)
             await self._sleep(STATUS_INTERVAL_SECONDS)
+            await self._attempt("status", self._look)
 
     async def _flow(self) -> None:
         """Write one set while the next is read. A read that has begun is waited for: it may have been given entries."""
@@ -138,11 +138,12 @@ class ShardConsumer:
         try:
             while not self._stopping:
                 arrivals = await self._patience.insist("read", self._next)
+                delivery = unpack_all(arrivals)  # before the wait: PostgreSQL is busy with the set before meanwhile
                 if writing is not None and (arrivals or writing.done()):
                     await writing
                     writing = None
                 if arrivals:
-                    writing = asyncio.create_task(self._write(arrivals), name=f"write {self._stream.name}")
+                    writing = asyncio.create_task(self._write(delivery), name=f"write {self._stream.name}")
             if writing is not None:
                 await writing
         finally:
@@ -183,10 +184,10 @@ class ShardConsumer:
         self._in_hand.update((arrival.entry_id, now) for arrival in arrivals)
         return arrivals
 
-    async def _write(self, arrivals: tuple[Arrival, ...]) -> None:
-        await self._store(self._stream, arrivals)
-        for arrival in arrivals:
-            self._in_hand.pop(arrival.entry_id, None)  # a group made anew delivers again what is still in hand
+    async def _write(self, delivery: Delivery) -> None:
+        await self._store(self._stream, delivery)
+        for entry_id in delivery.entry_ids:
+            self._in_hand.pop(entry_id, None)  # a group made anew delivers again what is still in hand
 
     async def _look(self) -> None:
         self._observer.stream_seen(self._stream.name, await self._stream.status())

@@ -13,7 +13,7 @@ import structlog
 from meetai_contracts.api import Integrity, TranscriptPage
 from meetai_servicekit.backoff import Backoff
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, dead_parcel, halves, unpack, with_lines
+from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
 from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.ports import Archive, Committed, EntryStream, LineStore, Observer
@@ -70,34 +70,27 @@ class StoreEntries:
         self._observer = observer
         self._monotonic = monotonic
 
-    async def __call__(self, stream: EntryStream, arrivals: Sequence[Arrival]) -> None:
+    async def __call__(self, stream: EntryStream, delivery: Delivery) -> None:
         """Store and acknowledge. Returns when that is done, however long a server is away.
 
         Raises:
             UnstorableError: a dead letter was refused.
         """
         started = self._monotonic()
-        parcels: list[Parcel] = []
-        letters: list[DeadLetter] = []
-        for arrival in arrivals:
-            unpacked = unpack(arrival)
-            parcels.extend(unpacked.parcels)
-            letters.extend(unpacked.letters)
-        outcome = await self._store_all(parcels, letters)
+        outcome = await self._store_all(delivery.parcels, delivery.letters)
         seconds = self._monotonic() - started
-        self._observer.committed(stream.name, len(arrivals), outcome, seconds)
-        entry_ids = [arrival.entry_id for arrival in arrivals]
-        await self._patience.insist("acknowledge", lambda: stream.acknowledge(entry_ids))
+        self._observer.committed(stream.name, len(delivery.entry_ids), outcome, seconds)
+        await self._patience.insist("acknowledge", lambda: stream.acknowledge(delivery.entry_ids))
         log.info(
             "batch_committed",
             stream=stream.name,
-            first_entry=entry_ids[0],
-            last_entry=entry_ids[-1],
-            entries=len(arrivals),
+            first_entry=delivery.entry_ids[0],
+            last_entry=delivery.entry_ids[-1],
+            entries=len(delivery.entry_ids),
             lines=outcome.lines,
             duplicates=outcome.duplicates,
             conflicts=outcome.conflicts,
-            dead=len(letters),
+            malformed=len(delivery.letters),
             ms=round(seconds * 1000, 2),
         )
 

@@ -209,8 +209,9 @@ def _redis_errors_translated() -> Generator[None]:
     try:
         yield
     except ResponseError as error:
-        kind = GroupMissingError if _is_gone(error) else TryLaterError
-        raise kind(f"Redis: {str(error).partition(' ')[0]}") from error
+        if _is_gone(error):
+            raise GroupMissingError("Redis: the stream or its group is gone") from error
+        raise TryLaterError(f"Redis: {type(error).__name__} ({str(error).partition(' ')[0]})") from error
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
         raise TryLaterError(f"Redis: {type(error).__name__}") from error
 

@@ -76,10 +76,18 @@ class DeadLetter(Struct, frozen=True):
 
 
 class Unpacked(Struct, frozen=True):
-    """What one or more entries hold."""
+    """What one entry holds."""
 
     parcels: tuple[Parcel, ...] = ()
     letters: tuple[DeadLetter, ...] = ()
+
+
+class Delivery(Struct, frozen=True):
+    """A set of entries, unpacked: what is stored together and then acknowledged. Their raw bytes are let go."""
+
+    entry_ids: tuple[str, ...]
+    parcels: tuple[Parcel, ...]
+    letters: tuple[DeadLetter, ...]
 
 
 class _LooseBatch(Struct, frozen=True, array_like=True):
@@ -94,6 +102,17 @@ class _LooseBatch(Struct, frozen=True, array_like=True):
     last_seq: int
     high_water: int
     lines: tuple[msgspec.Raw, ...]
+
+
+def unpack_all(arrivals: Sequence[Arrival]) -> Delivery:
+    """Open a set of entries."""
+    parcels: list[Parcel] = []
+    letters: list[DeadLetter] = []
+    for arrival in arrivals:
+        unpacked = unpack(arrival)
+        parcels.extend(unpacked.parcels)
+        letters.extend(unpacked.letters)
+    return Delivery(tuple([arrival.entry_id for arrival in arrivals]), tuple(parcels), tuple(letters))
 
 
 def unpack(arrival: Arrival) -> Unpacked:

@@ -1,28 +1,21 @@
-"""How a transcript is read: `GET /v1/meetings/{meeting_id}/transcript` and `…/integrity`.
-
-Owns paths, status codes and who may call. Must not write anything.
-"""
+"""A transcript page by page, and its proof: `GET …/transcript` and `GET …/integrity`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, Router, get
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from meetai_contracts.api import Integrity, TranscriptPage
-from meetai_servicekit.auth import ServiceKeys, requires_scope
 from meetai_servicekit.paths import meeting_id_from_path
-from meetai_servicekit.problems import InvalidFieldError, UnavailableError, from_invalid_field, from_unavailable
-from meetai_transcript_ingest.domain.errors import BadCursorError, TryLaterError
 from meetai_transcript_ingest.domain.paging import DEFAULT_PAGE_LINES, MAX_PAGE_LINES
 from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
 
-READ_SCOPE = "transcripts:read"
 
-
-def routes(read_transcript: ReadTranscript, prove_transcript: ProveTranscript, *, keys: ServiceKeys) -> Router:
-    """This service's own routes."""
+def transcript_routes(read_transcript: ReadTranscript, prove_transcript: ProveTranscript) -> list[HTTPRouteHandler]:
+    """The two routes, below a meeting's path."""
 
     @get(
         "/transcript",
@@ -51,19 +44,4 @@ def routes(read_transcript: ReadTranscript, prove_transcript: ProveTranscript, *
         verdict = await prove_transcript(meeting_id_from_path(meeting_id))
         return Response(verdict, headers={"Cache-Control": "no-store"})
 
-    return Router(
-        "/v1/meetings/{meeting_id:str}",
-        route_handlers=[transcript, integrity],
-        guards=[requires_scope(keys, READ_SCOPE)],
-        security=[{"bearer": []}],
-        tags=["transcripts"],
-        exception_handlers={BadCursorError: _bad_cursor, TryLaterError: _store_away},
-    )
-
-
-def _bad_cursor(request: Request[Any, Any, Any], error: BadCursorError) -> Response[bytes]:
-    return from_invalid_field(request, InvalidFieldError("cursor", str(error)))
-
-
-def _store_away(request: Request[Any, Any, Any], _error: TryLaterError) -> Response[bytes]:
-    return from_unavailable(request, UnavailableError("The transcript store"))
+    return [transcript, integrity]

@@ -1,0 +1,47 @@
+"""How a transcript is read over HTTP: everything under `/v1/meetings/{meeting_id}`.
+
+- `access`: who may read.
+- `transcript`: pages of lines, and the integrity.
+
+Owns paths, status codes and headers. Must not write anything to the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, Router
+
+from meetai_servicekit.auth import ServiceKeys
+from meetai_servicekit.problems import InvalidFieldError, UnavailableError, from_invalid_field, from_unavailable
+from meetai_transcript_ingest.domain.errors import BadCursorError, TryLaterError
+from meetai_transcript_ingest.http.access import may_read
+from meetai_transcript_ingest.http.transcript import transcript_routes
+from meetai_transcript_ingest.ports import ParticipantTokens
+from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
+
+
+def routes(
+    read_transcript: ReadTranscript,
+    prove_transcript: ProveTranscript,
+    *,
+    keys: ServiceKeys,
+    participants: ParticipantTokens | None,
+) -> Router:
+    """This service's own routes; without `participants` service keys alone open them."""
+    return Router(
+        "/v1/meetings/{meeting_id:str}",
+        route_handlers=[*transcript_routes(read_transcript, prove_transcript)],
+        guards=[may_read(keys, participants)],
+        security=[{"bearer": []}],
+        tags=["transcripts"],
+        exception_handlers={BadCursorError: _bad_cursor, TryLaterError: _store_away},
+    )
+
+
+def _bad_cursor(request: Request[Any, Any, Any], error: BadCursorError) -> Response[bytes]:
+    return from_invalid_field(request, InvalidFieldError("cursor", str(error)))
+
+
+def _store_away(request: Request[Any, Any, Any], _error: TryLaterError) -> Response[bytes]:
+    return from_unavailable(request, UnavailableError("The transcript store"))

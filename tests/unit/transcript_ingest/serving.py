@@ -1,0 +1,86 @@
+"""The service's HTTP interface over fakes, asked within the process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import jwt
+from prometheus_client import CollectorRegistry
+from tests.unit.transcript_ingest.fakes import FakeStore
+
+from meetai_servicekit.auth import ServiceKeys, new_service_key
+from meetai_servicekit.http import HttpService, create_http_service
+from meetai_servicekit.secret import Secret
+from meetai_transcript_ingest import http
+from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
+from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
+
+READER_KEY, _READER = new_service_key("reader", frozenset({"transcripts:read"}))
+OTHER_KEY, _OTHER = new_service_key("other", frozenset({"events:read"}))
+API_KEY = "devkey"
+API_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+NOW_SECONDS = 1_790_000_000
+
+
+class WatchedStore(FakeStore):
+    """Counts how often it is asked anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def _answer(self) -> None:
+        self.asked += 1
+        await super()._answer()
+
+
+def create_app(store: FakeStore, *, with_participants: bool = True) -> HttpService:
+    """The routes over a store."""
+    tokens = LiveKitParticipantTokens(API_KEY, Secret(API_SECRET), now_seconds=lambda: NOW_SECONDS)
+    router = http.routes(
+        ReadTranscript(store),
+        ProveTranscript(store),
+        keys=ServiceKeys.parse_setting(f"{_READER},{_OTHER}"),
+        participants=tokens if with_participants else None,
+    )
+    return create_http_service(title="test", routes=[router], readiness={}, registry=CollectorRegistry())
+
+
+@asynccontextmanager
+async def asking(
+    store: FakeStore, *, key: str | None = READER_KEY, with_participants: bool = True
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a fresh application over a store."""
+    transport = httpx.ASGITransport(create_app(store, with_participants=with_participants))  # type: ignore[arg-type]  # Litestar narrows ASGI's types
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers) as client:
+        yield client
+
+
+def participant_token(
+    meeting_id: str = "standup",
+    *,
+    secret: str = API_SECRET,
+    video: Mapping[str, Any] | None = None,
+    without: str = "",
+    headers: dict[str, Any] | None = None,
+    algorithm: str | None = "HS256",
+    **changed: Any,
+) -> str:
+    """What the token service mints for a person, or something close to it."""
+    claims: dict[str, Any] = {
+        "iss": API_KEY,
+        "sub": "ada",
+        "nbf": NOW_SECONDS - 5,
+        "exp": NOW_SECONDS + 595,
+        "name": "Ada",
+        "video": {"room": meeting_id, "roomJoin": True, "canSubscribe": True} if video is None else video,
+        **changed,
+    }
+    claims.pop(without, None)
+    key: Any = secret.encode() if algorithm != "none" else None
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm=algorithm, headers=headers)
