@@ -19,6 +19,7 @@ from litestar.types import Guard
 from msgspec import Struct
 
 MAX_PRESENTED_BYTES: Final = 4096
+"""Longer than any key of ours and than usual JWTs of identity providers; a header costs memory before anybody is known."""
 _ENTRY: Final = re.compile(r"^([a-z0-9][a-z0-9._-]{0,63}):([0-9a-f]{64}):([a-z]+:[a-z]+(?:\+[a-z]+:[a-z]+)*)$")
 
 
@@ -74,14 +75,14 @@ def new_service_key(name: str, scopes: frozenset[str]) -> tuple[str, str]:
     return secret, f"{name}:{digest}:{'+'.join(sorted(scopes))}"
 
 
-def bearer_token(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+def bearer_token(connection: ASGIConnection[Any, Any, Any, Any], *, max_bytes: int = MAX_PRESENTED_BYTES) -> str:
     """The credential of `Authorization: Bearer …` (RFC 6750, section 2.1).
 
     Raises:
         NotAuthorizedException: absent, of another scheme, or longer than any that we accept.
     """
     scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not credential or len(credential) > MAX_PRESENTED_BYTES:
+    if scheme.lower() != "bearer" or not credential or len(credential) > max_bytes:
         raise unauthorised()
     return credential.strip()
 

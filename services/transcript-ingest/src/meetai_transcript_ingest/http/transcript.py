@@ -6,7 +6,7 @@ from typing import Annotated
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from meetai_contracts.api import Integrity, TranscriptPage
 from meetai_servicekit.paths import meeting_id_from_path
@@ -26,9 +26,9 @@ def transcript_routes(read_transcript: ReadTranscript, prove_transcript: ProveTr
         "no lines.",
     )
     async def transcript(
-        meeting_id: str,
-        cursor: str | None = None,
-        limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE_LINES)] = DEFAULT_PAGE_LINES,
+        meeting_id: FromPath[str],
+        cursor: FromQuery[str | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE_LINES)] = DEFAULT_PAGE_LINES,
     ) -> Response[TranscriptPage]:
         page = await read_transcript(meeting_id_from_path(meeting_id), cursor=cursor, limit=limit)
         return Response(page, headers={"Cache-Control": "no-store"})
@@ -40,7 +40,7 @@ def transcript_routes(read_transcript: ReadTranscript, prove_transcript: ProveTr
         "`unproven` rather than 404: whether its first line is still on its way can't be known, and the question has an "
         "answer all the same.",
     )
-    async def integrity(meeting_id: str) -> Response[Integrity]:
+    async def integrity(meeting_id: FromPath[str]) -> Response[Integrity]:
         verdict = await prove_transcript(meeting_id_from_path(meeting_id))
         return Response(verdict, headers={"Cache-Control": "no-store"})
 
