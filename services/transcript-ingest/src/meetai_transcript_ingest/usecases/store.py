@@ -1,6 +1,6 @@
-"""What the service does, over its ports: store what arrives, read it back, prove it complete.
+"""Store what arrives, however often it has to be tried.
 
-Owns the order of things: durable first, acknowledged after. Must not know which servers stand behind the ports.
+Owns the order of things: durable first, acknowledged after.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from typing import TypeVar
 
 import structlog
 
-from meetai_contracts.api import Integrity, TranscriptPage
 from meetai_servicekit.backoff import Backoff
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
-from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
-from meetai_transcript_ingest.domain.proof import prove
-from meetai_transcript_ingest.ports import Archive, Committed, EntryStream, LineStore, Observer
+from meetai_transcript_ingest.ports import Committed, EntryStream, LineStore, Observer
 
 T = TypeVar("T")
 
@@ -130,43 +127,6 @@ class StoreEntries:
         outcome = await self._patience.insist("commit", lambda: self._store.commit((parcel,), (letter,)))
         self._observer.dead_lettered(letter.reason, 1)
         return outcome
-
-
-class ReadTranscript:
-    """A meeting's lines, page by page, in the order of `domain.paging`."""
-
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    async def __call__(self, meeting_id: str, *, cursor: str | None, limit: int) -> TranscriptPage:
-        """One page. A meeting that nobody has heard of has no lines.
-
-        Raises:
-            BadCursorError: `cursor` isn't one.
-            TryLaterError: the store is away.
-        """
-        after = None if cursor is None else decode_cursor(cursor)
-        lines = await self._archive.lines_after(meeting_id, after, limit + 1)
-        page = lines[:limit]
-        if len(lines) == len(page):
-            return TranscriptPage(lines=page, next=None)
-        last = page[-1]
-        return TranscriptPage(lines=page, next=encode_cursor(Position(last.started_ms, last.producer_id, last.seq)))
-
-
-class ProveTranscript:
-    """Whether a meeting's transcript is all that was said."""
-
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    async def __call__(self, meeting_id: str) -> Integrity:
-        """The verdict as of now.
-
-        Raises:
-            TryLaterError: the store is away.
-        """
-        return prove(meeting_id, await self._archive.producers(meeting_id))
 
 
 def _sum(one: Committed, other: Committed) -> Committed:

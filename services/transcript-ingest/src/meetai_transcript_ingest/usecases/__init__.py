@@ -1,0 +1,12 @@
+"""What the service does, over its ports. Must not know which servers stand behind them.
+
+- `store`: what arrives is made durable, and acknowledged after.
+- `read`: pages of a transcript, and the proof that it is complete.
+"""
+
+from __future__ import annotations
+
+from meetai_transcript_ingest.usecases.read import ProveTranscript, ReadTranscript
+from meetai_transcript_ingest.usecases.store import Patience, StoreEntries
+
+__all__ = ["Patience", "ProveTranscript", "ReadTranscript", "StoreEntries"]
