@@ -62,6 +62,7 @@ async def test_closed_terminal_is_noticed_without_a_signal() -> None:
     """`make` at the top of a session keeps SIGHUP to itself."""
     ours, theirs = pty.openpty()
     watch = asyncio.create_task(_terminal_closed(theirs))
+    await asyncio.sleep(0)  # it has seen the terminal once
     os.close(ours)
     await asyncio.wait_for(watch, timeout=10)
     os.close(theirs)
