@@ -146,6 +146,11 @@ def test_credentials_are_dropped_wherever_they_are() -> None:
     assert storable(body) == {"room": {"sid": "RM_1"}, "list": [[{"id": 2}]]}
 
 
+def test_text_is_made_storable_wherever_it_is() -> None:
+    """PostgreSQL refuses NUL in jsonb; a name that holds one must not lose the webhook."""
+    assert storable({"a\0": ["b\0", {"c": "d\0"}]}) == {"a\ufffd": ["b\ufffd", {"c": "d\ufffd"}]}
+
+
 @given(JSON)
 def test_what_is_kept_has_no_credential_and_nothing_that_postgres_refuses(value: Any) -> None:
     """For any JSON value."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.health import NotReadyError
+from meetai_webhook_bridge.domain import ClaimedEvent
 from meetai_webhook_bridge.relay import POLL_SECONDS, STALLED_SECONDS, Relay, watch_backlog
 from meetai_webhook_bridge.usecases import DeliverDueEvents
 
@@ -56,6 +57,11 @@ class Relaying:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def settle(self) -> None:
+        """Let the loop come to rest: it has looked, and waits."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
     async def until_sent(self, count: int, *, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while len(self.sink.taken) < count:  # noqa: ASYNC110 - a condition with a deadline
@@ -67,16 +73,34 @@ async def test_an_event_is_sent_well_before_the_next_poll_when_the_relay_is_woke
     relaying = Relaying(FakeSink())
     async with relaying.running():
         for number in range(1, 4):
+            await relaying.settle()
             await relaying.accept(number)
             relaying.relay.wake()
             await relaying.until_sent(number, seconds=POLL_SECONDS / 2)
+
+
+async def test_an_event_is_sent_well_before_the_next_poll_when_the_relay_is_woken_while_it_looks() -> None:
+    """A wake isn't lost when the claim that is going on comes too early to see the event."""
+    relaying = Relaying(FakeSink())
+    claim_due = relaying.inbox.claim_due
+
+    async def claim_and_be_overtaken(*, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
+        claimed = await claim_due(limit=limit, lease_seconds=lease_seconds)
+        if not relaying.inbox.rows:
+            await relaying.accept(1)
+            relaying.relay.wake()
+        return claimed
+
+    relaying.inbox.claim_due = claim_and_be_overtaken  # type: ignore[method-assign]  # a claim of this kind
+    async with relaying.running():
+        await relaying.until_sent(1, seconds=POLL_SECONDS / 2)
 
 
 async def test_an_event_is_sent_at_the_next_poll_when_nobody_woke_the_relay() -> None:
     """What another replica left, or what is to be tried again."""
     relaying = Relaying(FakeSink())
     async with relaying.running():
-        await asyncio.sleep(0)
+        await relaying.settle()
         await relaying.accept(1)
         await relaying.until_sent(1, seconds=POLL_SECONDS * 3)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -36,9 +35,6 @@ _OPTIONS: Final[Options] = {
     "verify_iat": False,
     "verify_aud": False,
 }
-_HS256_TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]\Z", re.ASCII)
-"""A compact JWS whose signature is 32 bytes in canonical base64url (RFC 4648, section 3.5). PyJWT's decoder ignores stray
-bits and characters, so that one signature could be written in many ways."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -156,8 +152,8 @@ def _bare_token(authorization: str) -> str:
         token = token[7:].strip()
     if not token:
         raise ForgedWebhookError("no_token")
-    if len(token) > MAX_TOKEN_CHARACTERS or not _HS256_TOKEN.match(token):
-        raise ForgedWebhookError("malformed_token")
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise ForgedWebhookError("token_too_long")
     return token
 
 
