@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.integration.webhook_bridge.waiting import wait_until
 from tests.servers.embedded import free_port
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, encoded, signed
+from tests.waiting import wait_until
 
 from meetai_servicekit.auth import new_service_key
 

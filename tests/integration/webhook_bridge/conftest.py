@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
-from tests.integration.webhook_bridge.waiting import wait_until
+from tests.waiting import wait_until
 
 from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA

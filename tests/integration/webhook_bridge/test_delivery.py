@@ -6,8 +6,8 @@ import statistics
 import time
 
 from tests.integration.webhook_bridge.conftest import Shared
-from tests.integration.webhook_bridge.waiting import wait_until
 from tests.unit.webhook_bridge.webhooks import room_finished
+from tests.waiting import wait_until
 
 
 def test_a_finished_room_becomes_one_event_when_its_webhook_is_delivered(shared: Shared) -> None:

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 from tests.integration.webhook_bridge.conftest import Shared
-from tests.integration.webhook_bridge.waiting import wait_until
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET
+from tests.waiting import wait_until
 
 from meetai_local.console import Console
 from meetai_local.credentials import Credentials

@@ -11,9 +11,9 @@ import httpx
 from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.conftest import Shared
 from tests.integration.webhook_bridge.inngest_stub import CUT, FAULTS, HOLD, InngestStub
-from tests.integration.webhook_bridge.waiting import wait_until
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.webhook_bridge.webhooks import encoded, room_finished, signed
+from tests.waiting import wait_until
 
 from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA

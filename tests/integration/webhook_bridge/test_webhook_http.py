@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from tests.integration.webhook_bridge.bridge_process import OTHER_KEY, Bridge
 from tests.integration.webhook_bridge.conftest import Shared
-from tests.integration.webhook_bridge.waiting import wait_until
 from tests.unit.webhook_bridge.webhooks import encoded, room_finished, signed
+from tests.waiting import wait_until
 
 LIMIT_BYTES = 256 * 1024
 
