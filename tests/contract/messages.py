@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from meetai_contracts import api, approval, codec, events, room, transcript
+from meetai_contracts import api, approval, codec, dead_letters, events, room, transcript
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 
@@ -50,6 +50,20 @@ _ROOM_FINISHED = events.RoomFinished(
     room_sid=ROOM_SID,
     source="webhook",
     reason="webhook",
+)
+_LETTER = dead_letters.DeadLetterSummary(
+    id=7,
+    reason="conflict",
+    detail="another line is stored under this id",
+    stream=transcript.stream_key(0),
+    entry_id="1793610000250-0",
+    meeting_id=MEETING,
+    producer_id=PRODUCER,
+    seq=1,
+    died_at=START,
+    attempts=1,
+    attempted_at=START + dt.timedelta(minutes=5),
+    payload_bytes=120,
 )
 
 
@@ -162,6 +176,42 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         ),
         next=None,
     ),
+    "dead-letter-page": dead_letters.DeadLetterPage(dead_letters=(_LETTER,), next="7"),
+    "dead-letter-content": dead_letters.DeadLetterContent(
+        dead_letter=_LETTER,
+        batch=dead_letters.DeadBatch(
+            kind="lines",
+            meeting_id=MEETING,
+            room_sid=ROOM_SID,
+            producer_id=PRODUCER,
+            first_seq=1,
+            last_seq=1,
+            high_water=2,
+            lines=(
+                dead_letters.DeadLine(
+                    id=f"{PRODUCER}:1",
+                    seq=1,
+                    speaker=transcript.CaptionSpeaker("u-1", "Ann Überall", "human"),
+                    text="Good morning, 世界.",
+                    started_ms=START_MS,
+                    ended_ms=START_MS + 1_200,
+                    language="en",
+                    confidence=0.875,
+                ),
+            ),
+        ),
+    ),
+    "dead-letter-content-unreadable": dead_letters.DeadLetterContent(dead_letter=_LETTER, payload="wf8="),
+    "redrive-request": dead_letters.RedriveRequest(
+        reason="conflict",
+        meeting_id=MEETING,
+        died_from=START,
+        died_before=START + dt.timedelta(hours=1),
+        discard_conflicts=True,
+        limit=10,
+        cursor="7",
+    ),
+    "redriven": dead_letters.Redriven(redriven=3, discarded=1, stayed=2, lines=12, next="7"),
     "problem": api.Problem(
         type="about:blank",
         title="Bad Request",

@@ -10,6 +10,7 @@ Each module holds one conversation:
 - `approval`: the popup that asks a person before the agent acts.
 - `events`: what is told to Inngest, and the stream that carries it to webhook-bridge.
 - `api`: HTTP bodies of the services.
+- `dead_letters`: HTTP bodies for what could not be stored.
 - `identifiers`: which meeting ids, identities and names are accepted.
 - `codec`: bytes to Structs and back, with one error.
 """

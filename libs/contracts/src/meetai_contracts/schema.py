@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from meetai_contracts import api, approval, events, room, transcript
+from meetai_contracts import api, approval, dead_letters, events, room, transcript
 
 MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     room.RoomMetadata,
@@ -29,6 +29,10 @@ MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     api.TranscriptPage,
     api.Integrity,
     api.LedgerPage,
+    dead_letters.DeadLetterPage,
+    dead_letters.DeadLetterContent,
+    dead_letters.RedriveRequest,
+    dead_letters.Redriven,
     api.Problem,
 )
 
