@@ -3,10 +3,11 @@
 import os
 import tempfile
 
-# prometheus_client chooses how it counts across processes when it is first imported.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="meetai-agent-metrics-"))
-
-from meetai_agent.app import main
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with tempfile.TemporaryDirectory(prefix="meetai-agent-metrics-", ignore_cleanup_errors=True) as folder:
+        # prometheus_client chooses how it counts across processes when it is first imported.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        from meetai_agent.app import main
+
+        code = main()
+    raise SystemExit(code)

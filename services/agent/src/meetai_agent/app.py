@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -64,7 +65,7 @@ def main() -> int:
     registry = CollectorRegistry()
     stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
     replay = Replay(
-        SpoolFolder(settings.spool_dir),
+        SpoolFolder(Path(settings.spool_dir)),
         stream=stream,
         clock=SystemClock(),
         meter=ReplayMeter(registry),
@@ -129,7 +130,7 @@ async def start_session(context: JobContext) -> None:
     agent = metadata.agent_data if metadata else None
     clock, meter = SystemClock(), JobMeter()
     stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
-    spool = SpoolFile(settings.spool_dir, producer, max_bytes=settings.spool_max_bytes)
+    spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
     captions = RoomCaptions(context.room, meter=meter)
@@ -141,11 +142,16 @@ async def start_session(context: JobContext) -> None:
         open_microphone=ParticipantMicrophone,
     )
     session.start()
-    context.proc.userdata["finish"] = [session.finish, captions.aclose, stream.aclose]
+    ending = AsyncExitStack()
+    ending.push_async_callback(stream.aclose)
+    ending.push_async_callback(captions.aclose)
+    ending.push_async_callback(session.finish)
+    context.proc.userdata["ending"] = ending
     log.info("session_started", producer_id=str(producer.id))
 
 
 async def end_session(context: JobContext) -> None:
     """The room has ended, or the worker must: bring the last lines in, and close."""
-    for finish in context.proc.userdata.pop("finish", []):
-        await finish()
+    ending: AsyncExitStack | None = context.proc.userdata.pop("ending", None)
+    if ending is not None:
+        await ending.aclose()

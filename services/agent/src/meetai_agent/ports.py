@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from livekit import rtc
@@ -102,7 +102,7 @@ class Captions(Protocol):
 class Microphone(Protocol):
     """One participant's microphone."""
 
-    def frames(self) -> AsyncIterator[rtc.AudioFrame]:
+    def frames(self) -> AsyncGenerator[rtc.AudioFrame, None]:
         """What it picks up (16 kHz, mono) until the participant leaves or `stop` is called."""
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class Microphone(Protocol):
 class Ear(Protocol):
     """A recogniser for one participant's microphone."""
 
-    def listen(self, frames: AsyncIterator[rtc.AudioFrame]) -> AsyncIterator[Heard]:
+    def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
         """What is said in the frames (16 kHz, mono), in order; ends after the frames have ended and all is recognised."""
 
 

@@ -14,7 +14,8 @@ from livekit import rtc
 
 from meetai_agent.ports import Ear, Microphone
 from meetai_agent.usecases.transcribe import Transcription
-from meetai_contracts.transcript import Speaker
+from meetai_contracts.identifiers import clean_text
+from meetai_contracts.transcript import MAX_SPEAKER_BYTES, Speaker
 
 HUMANS: Final = frozenset(
     {
@@ -26,6 +27,8 @@ HUMANS: Final = frozenset(
 """Browsers, apps, telephones. Other agents, recorders and ingested streams aren't transcribed."""
 RECOGNISE_SECONDS: Final = 20.0
 """At the end: time for what was said last to be recognised."""
+RETRY_SECONDS: Final = 1.0
+"""A detector that failed gets a successor after this."""
 
 log = structlog.get_logger()
 
@@ -45,18 +48,20 @@ class MeetingSession:
         self._transcription = transcription
         self._new_ear = new_ear
         self._open_microphone = open_microphone
-        self._listening: dict[str, tuple[Microphone, asyncio.Task[None]]] = {}
+        self._listening: dict[rtc.RemoteParticipant, tuple[Microphone, asyncio.Task[None]]] = {}
+        self._finishing = False
 
     def start(self) -> None:
         """Listen to those who are here, and to those who come."""
         self._transcription.open()
         self._room.on("participant_connected", self._listen_to)
+        self._room.on("participant_disconnected", self._stop_listening_to)
         for participant in self._room.remote_participants.values():
             self._listen_to(participant)
 
     async def finish(self) -> None:
         """Stop listening, wait for what was said last, then flush and close. Never raises: it is the job's last act."""
-        self._room.off("participant_connected", self._listen_to)
+        self._finishing = True
         microphones = list(self._listening.values())
         for microphone, _task in microphones:
             microphone.stop()
@@ -69,19 +74,38 @@ class MeetingSession:
         await self._transcription.close()
 
     def _listen_to(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.kind not in HUMANS or participant.sid in self._listening:
+        """Each object that the SDK makes is one stay in the room: after a reconnect the same sid may come as another."""
+        if self._finishing or participant.kind not in HUMANS or participant in self._listening:
             return
-        microphone = self._open_microphone(participant)
+        try:
+            microphone = self._open_microphone(participant)
+        except Exception:  # left again in the same moment; the others must still be heard
+            log.exception("microphone_unavailable", identity=participant.identity)
+            return
         task = asyncio.create_task(self._listen(participant, microphone), name=f"listen-{participant.sid}")
-        self._listening[participant.sid] = (microphone, task)
+        self._listening[participant] = (microphone, task)
+
+    def _stop_listening_to(self, participant: rtc.RemoteParticipant) -> None:
+        if participant in self._listening:
+            self._listening[participant][0].stop()
 
     async def _listen(self, participant: rtc.RemoteParticipant, microphone: Microphone) -> None:
-        speaker = Speaker(identity=participant.identity, name=participant.name, kind="human")
         log.info("participant_heard", identity=participant.identity, participant_sid=participant.sid)
         try:
-            await self._transcription.listen(speaker, self._new_ear(), microphone.frames())
+            await self._transcription.listen(_speaker(participant), self._new_ear(), microphone.frames())
         except Exception:
             log.exception("listening_failed", identity=participant.identity)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant)
         finally:
-            self._listening.pop(participant.sid, None)
-            log.info("participant_left", identity=participant.identity, participant_sid=participant.sid)
+            self._listening.pop(participant, None)
+            log.info("participant_unheard", identity=participant.identity, participant_sid=participant.sid)
+
+    def _listen_again_to(self, participant: rtc.RemoteParticipant) -> None:
+        if self._room.remote_participants.get(participant.identity) is participant:
+            self._listen_to(participant)
+
+
+def _speaker(participant: rtc.RemoteParticipant) -> Speaker:
+    """The participant as a line names them. A display name can be anything; the part of it that can be stored is kept."""
+    name = clean_text(participant.name).encode()[:MAX_SPEAKER_BYTES].decode(errors="ignore")
+    return Speaker(identity=participant.identity, name=name, kind="human")

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from meetai_servicekit.secret import Secret
 from meetai_servicekit.settings import HttpSettings
-
-
-class SpoolDir(type(Path())):  # type: ignore[misc]  # pathlib's concrete class depends on the platform
-    """A folder that may not exist yet."""
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> SpoolDir:
-        """Read the folder's path."""
-        return cls(raw)
 
 
 class AgentSettings(HttpSettings, frozen=True, kw_only=True):
@@ -34,7 +24,7 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     agent_name: Annotated[str, Meta(min_length=1, max_length=64, description="Name to dispatch this worker by.")] = (
         "meetai"
     )
-    spool_dir: SpoolDir
+    spool_dir: Annotated[str, Meta(min_length=1, description="Folder on a local disk for the spools of jobs.")]
     spool_max_bytes: Annotated[int, Meta(ge=65_536, description="Largest spool of one job, bytes.")] = 64 * 1024 * 1024
     transcript_stream_shards: Annotated[
         int, Meta(ge=1, le=1024, description="Streams that meetings are spread over.")

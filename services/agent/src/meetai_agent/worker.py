@@ -33,14 +33,17 @@ class Worker:
         self._drain_seconds = drain_seconds
 
     async def run(self) -> None:
-        """Serve jobs until closed."""
+        """Serve jobs until cancelled. Closing after a drain doesn't end it: the process goes on to answer for its health."""
         await self._server.run()
+        if self._server.draining:
+            await asyncio.Event().wait()
 
     async def drain(self) -> None:
         """Take no new jobs, let the running ones go on for the drain time, then end them in good order."""
         log.info("worker_draining", jobs=len(self._server.active_jobs))
         try:
-            await self._server.drain(timeout=self._drain_seconds)
+            # The framework takes 0 for no limit at all.
+            await self._server.drain(timeout=max(1, self._drain_seconds))
         except TimeoutError:
             log.warning("worker_drain_timed_out", jobs=len(self._server.active_jobs))
         try:

@@ -47,23 +47,28 @@ class WhisperSTT(stt.STT[str]):
         return "local"
 
     async def _recognize_impl(
-        self, buffer: utils.AudioBuffer, *, language: NotGivenOr[str] = NOT_GIVEN, conn_options: APIConnectOptions
+        self,
+        buffer: utils.AudioBuffer,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions,  # noqa: ARG002 - the framework's signature; there is no connection
     ) -> stt.SpeechEvent:
+        # No timeout: decoding needs no network and ends by itself, and when many speak at once an utterance waits its turn.
         frame = rtc.combine_audio_frames(buffer)
-        spoken = language if isinstance(language, str) else "en"
+        asked = language.partition("-")[0] if isinstance(language, str) else None
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(conn_options.timeout):
-            text, confidence = await loop.run_in_executor(self._decoder, self._decode, bytes(frame.data), spoken)
+        text, confidence, spoken = await loop.run_in_executor(self._decoder, self._decode, bytes(frame.data), asked)
         return stt.SpeechEvent(
             type=stt.SpeechEventType.FINAL_TRANSCRIPT,
             alternatives=[stt.SpeechData(language=LanguageCode(spoken), text=text, confidence=confidence)],
         )
 
-    def _decode(self, pcm: bytes, language: str) -> tuple[str, float]:
+    def _decode(self, pcm: bytes, language: str | None) -> tuple[str, float, str]:
+        """Text, confidence, and the language that it was read in: the asked for, or what the model makes of it."""
         samples = np.frombuffer(pcm, dtype=np.int16).astype(np.float32) / 32768.0
-        segments, _ = self._weights.transcribe(
+        segments, info = self._weights.transcribe(
             samples,
-            language=language.partition("-")[0] if self._weights.model.is_multilingual else "en",
+            language=language if self._weights.model.is_multilingual else "en",
             beam_size=1,
             without_timestamps=True,
             condition_on_previous_text=False,
@@ -75,6 +80,7 @@ class WhisperSTT(stt.STT[str]):
             if segment.no_speech_prob < NO_SPEECH_PROBABILITY or segment.avg_logprob > UNSURE_LOG_PROBABILITY
         ]
         if not spoken:
-            return "", 0.0
+            return "", 0.0, info.language
         text = " ".join(segment.text.strip() for segment in spoken)
-        return text, math.exp(sum(segment.avg_logprob for segment in spoken) / len(spoken))
+        confidence = math.exp(sum(segment.avg_logprob for segment in spoken) / len(spoken))
+        return text, confidence, info.language

@@ -77,7 +77,9 @@ class Delivery:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 await self._stream.append(self._producer.meeting_id, batch.data)
-        except (StreamUnavailableError, TimeoutError):
+        except Exception as error:  # whatever a driver raises: the batch isn't confirmed, and delivery must go on
+            if not isinstance(error, StreamUnavailableError | TimeoutError):
+                log.exception("stream_failed", producer_id=str(self._producer.id))
             self._buffer.failed(self._clock.monotonic())
             self._meter.attempt_failed()
             if self._buffer.circuit_open and not was_open:

@@ -7,14 +7,15 @@ wait, because a process can be killed at any await (DESIGN, invariant 1).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 import structlog
 from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
-from meetai_agent.domain.heard import FinalWords, InterimWords, Unrecognised, storable_pieces
+from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised, storable_pieces
 from meetai_agent.ports import Captions, Ear, Meter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
@@ -44,22 +45,11 @@ class Transcription:
         """Start delivering: the stream learns of this producer before its first line."""
         self._delivering = asyncio.create_task(self._delivery.run(), name="delivery")
 
-    async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncIterator[rtc.AudioFrame]) -> None:
+    async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
         """Transcribe one participant's microphone until its frames end."""
-        async for heard in ear.listen(frames):
-            match heard:
-                case InterimWords():
-                    self._caption_interim(speaker, heard)
-                case FinalWords():
-                    self._add(speaker, heard)
-                case Unrecognised():
-                    self._meter.speech_unrecognised()
-                    log.error(
-                        "speech_unrecognised",
-                        producer_id=str(self._producer.id),
-                        identity=speaker.identity,
-                        ms=heard.ended_ms - heard.started_ms,
-                    )
+        async with aclosing(ear.listen(frames)) as hearing:
+            async for heard in hearing:
+                self._take(speaker, heard)
 
     async def close(self) -> bool:
         """Flush what is left and mark the producer closed. Returns whether all of it was delivered in time."""
@@ -75,6 +65,21 @@ class Transcription:
         self._spool.release()
         log.error("transcription_left_in_spool", producer_id=str(self._producer.id), lines=self._seq)
         return False
+
+    def _take(self, speaker: Speaker, heard: Heard) -> None:
+        match heard:
+            case InterimWords():
+                self._caption_interim(speaker, heard)
+            case FinalWords():
+                self._add(speaker, heard)
+            case Unrecognised():
+                self._meter.speech_unrecognised()
+                log.error(
+                    "speech_unrecognised",
+                    producer_id=str(self._producer.id),
+                    identity=speaker.identity,
+                    ms=heard.ended_ms - heard.started_ms,
+                )
 
     def _add(self, speaker: Speaker, heard: FinalWords) -> None:
         for text in storable_pieces(heard.text):
