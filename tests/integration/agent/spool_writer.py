@@ -1,11 +1,14 @@
 """A process that writes a spool, for tests that kill it: prints each seq once its append has returned.
 
-Arguments: folder, producer id, and how many lines to hold unacknowledged.
+Arguments: folder, producer id, how many lines to hold unacknowledged, and how large a file the disk takes, if it is to be
+full.
 """
 
 from __future__ import annotations
 
 import itertools
+import resource
+import signal
 import sys
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +18,10 @@ from meetai_agent.domain.batches import Producer
 from meetai_contracts.transcript import Speaker, TranscriptLine
 
 
-def main(folder: str, producer_id: str, held: str) -> None:
+def main(folder: str, producer_id: str, held: str, room_bytes: str = "") -> None:
+    if room_bytes:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(room_bytes), int(room_bytes)))
     producer = Producer(id=UUID(producer_id), meeting_id="standup", room_sid="RM_test")
     spool = SpoolFile(Path(folder), producer, max_bytes=64 * 1024 * 1024)
     speaker = Speaker(identity="maya", name="Maya", kind="human")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-import resource
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -151,23 +148,12 @@ def test_no_living_spool_is_claimed_when_the_worker_looks_while_jobs_start(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def _with_a_full_disk(limit_bytes: int) -> Callable[[], None]:
-    def before_exec() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
-    return before_exec
-
-
 @pytest.mark.parametrize("room_bytes", [0, 40, 5_000, 5_001, 5_123])
 def test_whole_lines_are_there_when_the_disk_was_full(tmp_path: Path, room_bytes: int) -> None:
     """The disk took a part of a line and no more: that line is refused, the ones before are read back."""
     producer = new_producer()
     writer = subprocess.Popen(
-        [*WRITER, str(tmp_path), str(producer.id), "1000000"],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=_with_a_full_disk(room_bytes),
+        [*WRITER, str(tmp_path), str(producer.id), "1000000", str(room_bytes)], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None
     numbers: list[int] = []

@@ -1,0 +1,26 @@
+"""A livekit-server of each test's own; it starts in 0.1 s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.integration.token.livekit_server import livekit_server
+from tests.servers.embedded import EmbeddedServer
+
+from meetai_local.settings import Ports, StackSettings
+
+
+@pytest.fixture
+def livekit_to_start(stack_settings: StackSettings, tmp_path: Path) -> EmbeddedServer:
+    """A real server, before it is started."""
+    return livekit_server(msgspec.structs.replace(stack_settings, root=tmp_path / "livekit", ports=Ports.free()))
+
+
+@pytest.fixture
+def livekit(livekit_to_start: EmbeddedServer) -> Iterator[EmbeddedServer]:
+    """A real server."""
+    with livekit_to_start as server:
+        yield server
