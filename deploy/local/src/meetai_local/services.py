@@ -60,6 +60,7 @@ def services(
             "agent",
             needs=("REDIS_URL",),
             STT=settings.speech_to_text,
+            DRAIN_SECONDS="0",  # a stack that stops ends its meetings, each with its last flush
             SPOOL_DIR=str((settings.root / "spool").resolve()),
         ),
     )
