@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Issuer:
             server_url=self._url,
             participant_token=token.to_jwt(),
             room_name=meeting_id,
-            expires_at="2100-01-01T00:00:00Z",
+            expires_at=datetime(2100, 1, 1, tzinfo=UTC),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 
 from livekit import rtc
@@ -48,6 +48,7 @@ class MemoryStream:
 
     async def append(self, meeting_id: str, batch: bytes) -> None:
         self.attempts.append(batch)
+        await asyncio.sleep(0)  # as any network would, let others run
         if self.held is not None:
             await self.held.wait()
         if self.failing:
@@ -178,7 +179,7 @@ class ScriptedEar:
     def __init__(self, heard: Iterable[Heard]) -> None:
         self._heard = list(heard)
 
-    async def listen(self, frames: AsyncIterator[rtc.AudioFrame]) -> AsyncIterator[Heard]:
+    async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
         async for _ in frames:
             if self._heard:
                 yield self._heard.pop(0)
@@ -196,7 +197,7 @@ class ScriptedMicrophone:
     def pick_up(self) -> None:
         self._frames.put_nowait(rtc.AudioFrame.create(16_000, 1, 160))
 
-    async def frames(self) -> AsyncIterator[rtc.AudioFrame]:
+    async def frames(self) -> AsyncGenerator[rtc.AudioFrame, None]:
         try:
             while (frame := await self._frames.get()) is not None:
                 yield frame
@@ -207,7 +208,7 @@ class ScriptedMicrophone:
         self._frames.put_nowait(None)
 
 
-async def no_frames() -> AsyncIterator[rtc.AudioFrame]:
+async def no_frames() -> AsyncGenerator[rtc.AudioFrame, None]:
     """A microphone that ends at once."""
     for _ in range(0):
         yield rtc.AudioFrame.create(16_000, 1, 160)

@@ -1,0 +1,219 @@
+"""Who is listened to, from joining to leaving, over a room that a test plays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
+
+import pytest
+from livekit import rtc
+from tests.unit.agent.fakes import (
+    MemoryDisk,
+    MemorySpool,
+    MemoryStream,
+    RecordingCaptions,
+    RecordingMeter,
+    ScriptedMicrophone,
+    VirtualClock,
+)
+from tests.unit.agent.samples import decoded, lines_of, new_producer
+from tests.unit.agent.waiting import until
+
+from meetai_agent import session as session_module
+from meetai_agent.domain.buffer import TranscriptBuffer
+from meetai_agent.domain.heard import FinalWords, Heard
+from meetai_agent.session import MeetingSession
+from meetai_agent.usecases.deliver import Delivery
+from meetai_agent.usecases.transcribe import Transcription
+
+HUMAN = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
+AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+class Someone:
+    """What the SDK makes of a participant: one object for each stay."""
+
+    def __init__(self, identity: str, *, name: str = "Maya", kind: int = HUMAN, sid: str = "") -> None:
+        self.identity = identity
+        self.name = name
+        self.kind = kind
+        self.sid = sid or f"PA_{identity}"
+
+
+class FakeRoom(rtc.EventEmitter[str]):
+    """The part of `rtc.Room` that a session uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.remote_participants: dict[str, Someone] = {}
+
+    def join(self, someone: Someone) -> None:
+        self.remote_participants[someone.identity] = someone
+        self.emit("participant_connected", someone)
+
+    def leave(self, someone: Someone) -> None:
+        del self.remote_participants[someone.identity]
+        self.emit("participant_disconnected", someone)
+
+
+class FrameEar:
+    """Hears its own number in each frame, fails on demand, and says goodbye slowly where it was told to."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+        async for _ in frames:
+            if self._bench.fail:
+                self._bench.fail = False
+                raise RuntimeError("the detector broke")
+            yield FinalWords("s", "word", 1, 2)
+        await self._bench.may_end.wait()
+        yield FinalWords("s", "last word", 1, 2)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.fail = False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.unavailable = False
+        self.room = FakeRoom()
+        self.microphones: list[tuple[Someone, ScriptedMicrophone]] = []
+        self.stream = MemoryStream()
+        producer, meter = new_producer(), RecordingMeter()
+        spool = MemorySpool(MemoryDisk(), producer)
+        buffer = TranscriptBuffer(producer, random=lambda: 0.0)
+        delivery = Delivery(producer, buffer, stream=self.stream, kept=spool, clock=VirtualClock(), meter=meter)
+        captions = RecordingCaptions()
+        self.session = MeetingSession(
+            cast("rtc.Room", self.room),
+            Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter),
+            new_ear=lambda: FrameEar(self),
+            open_microphone=self._open,
+        )
+
+    def _open(self, participant: Any) -> ScriptedMicrophone:
+        if self.unavailable:
+            self.unavailable = False
+            raise RuntimeError("left again")
+        microphone = ScriptedMicrophone()
+        self.microphones.append((participant, microphone))
+        return microphone
+
+    async def said(self) -> list[tuple[str, str]]:
+        """Speakers and words as stored, once the session is finished."""
+        await self.session.finish()
+        return [(line.speaker.identity, line.text) for line in lines_of(decoded(self.stream.batches()))]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    before = asyncio.all_tasks()
+    bench = Bench()
+    yield bench
+    await bench.session.finish()
+    assert asyncio.all_tasks() <= before | {task for task in [asyncio.current_task()] if task}, "tasks are left"
+
+
+async def test_everyone_is_heard_when_they_were_there_or_come_later(bench: Bench) -> None:
+    """Humans only: other agents aren't transcribed."""
+    bench.room.join(Someone("early"))
+    bench.session.start()
+    bench.room.join(Someone("late"))
+    bench.room.join(Someone("bot", kind=AGENT))
+    assert [someone.identity for someone, _ in bench.microphones] == ["early", "late"]
+    for _, microphone in bench.microphones:
+        microphone.pick_up()
+    await until(lambda: all(microphone._frames.empty() for _, microphone in bench.microphones))
+    assert sorted(await bench.said()) == [
+        *(("early", "last word"), ("early", "word")),
+        *(("late", "last word"), ("late", "word")),
+    ]
+    assert all(microphone.closed for _, microphone in bench.microphones)
+
+
+async def test_nobody_is_heard_twice_when_the_same_event_comes_again(bench: Bench) -> None:
+    """One microphone for one stay."""
+    maya = Someone("maya")
+    bench.room.join(maya)
+    bench.session.start()
+    bench.room.join(maya)
+    assert len(bench.microphones) == 1
+
+
+async def test_someone_is_heard_again_when_they_come_back_before_their_last_words_are_recognised(bench: Bench) -> None:
+    """Under the same identity and even the same sid, as the SDK announces everyone after it has reconnected itself."""
+    bench.session.start()
+    first, second = Someone("maya", sid="PA_1"), Someone("maya", sid="PA_1")
+    bench.may_end.clear()
+    bench.room.join(first)
+    bench.room.leave(first)
+    await until(lambda: bench.microphones[0][1].closed or bench.microphones[0][1]._frames.empty())
+    bench.room.join(second)
+    assert [someone for someone, _ in bench.microphones] == [first, second]
+    bench.microphones[1][1].pick_up()
+    bench.may_end.set()
+    await until(bench.microphones[1][1]._frames.empty)
+    assert sorted(await bench.said()) == [("maya", "last word"), ("maya", "last word"), ("maya", "word")]
+
+
+async def test_the_others_are_heard_when_one_left_in_the_moment_of_joining(bench: Bench) -> None:
+    """Their microphone can't be opened; that is their loss alone."""
+    bench.unavailable = True
+    bench.room.join(Someone("gone"))
+    bench.room.join(Someone("maya"))
+    bench.session.start()
+    assert [someone.identity for someone, _ in bench.microphones] == ["maya"]
+
+
+async def test_someone_is_heard_again_when_listening_to_them_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detector that breaks gets a successor, for as long as they are in the room."""
+    monkeypatch.setattr(session_module, "RETRY_SECONDS", 0.01)
+    bench.room.join(Someone("maya"))
+    bench.session.start()
+    bench.fail = True
+    bench.microphones[0][1].pick_up()
+    await until(lambda: len(bench.microphones) == 2)
+    bench.microphones[1][1].pick_up()
+    await until(bench.microphones[1][1]._frames.empty)
+    assert await bench.said() == [("maya", "word"), ("maya", "last word")]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\N{GRINNING FACE}" * 1000, ""])
+async def test_someone_is_heard_when_their_name_cannot_be_stored(bench: Bench, name: str) -> None:
+    """The name is made storable; the words are what matters."""
+    bench.room.join(Someone("maya", name=name))
+    bench.session.start()
+    bench.microphones[0][1].pick_up()
+    await until(bench.microphones[0][1]._frames.empty)
+    assert [identity for identity, _ in await bench.said()] == ["maya", "maya"]
+
+
+async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after its time; what was recognised is stored, and the producer closed."""
+    monkeypatch.setattr(session_module, "RECOGNISE_SECONDS", 0.05)
+    bench.room.join(Someone("maya"))
+    bench.session.start()
+    bench.may_end.clear()
+    bench.microphones[0][1].pick_up()
+    await until(bench.microphones[0][1]._frames.empty)
+    assert await bench.said() == [("maya", "word")]
+    assert decoded(bench.stream.batches())[-1].kind == "close"
+
+
+async def test_nobody_new_is_heard_when_the_session_is_finishing(bench: Bench) -> None:
+    """Someone who joins in that moment belongs to the next agent."""
+    bench.session.start()
+    assert await bench.said() == []
+    bench.room.join(Someone("late"))
+    assert bench.microphones == []
+
+
+def test_participants_are_told_apart_by_their_objects_when_they_are_keys() -> None:
+    """As the fakes here are: the SDK defines no other equality."""
+    assert rtc.RemoteParticipant.__hash__ is object.__hash__
+    assert rtc.RemoteParticipant.__eq__ is object.__eq__
