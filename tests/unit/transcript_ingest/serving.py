@@ -17,7 +17,7 @@ from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.secret import Secret
 from meetai_transcript_ingest import http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
-from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
+from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
 
 READER_KEY, _READER = new_service_key("reader", frozenset({"transcripts:read"}))
 OTHER_KEY, _OTHER = new_service_key("other", frozenset({"events:read"}))
@@ -38,12 +38,25 @@ class WatchedStore(FakeStore):
         await super()._answer()
 
 
-def create_app(store: FakeStore, *, with_participants: bool = True) -> HttpService:
+class FakeReadingObserver:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.exports: list[tuple[str, bool]] = []
+
+    def exported(self, suffix: str, *, is_whole: bool) -> None:
+        self.exports.append((suffix, is_whole))
+
+
+def create_app(
+    store: FakeStore, *, with_participants: bool = True, observer: FakeReadingObserver | None = None
+) -> HttpService:
     """The routes over a store."""
     tokens = LiveKitParticipantTokens(API_KEY, Secret(API_SECRET), now_seconds=lambda: NOW_SECONDS)
     router = http.routes(
         ReadTranscript(store),
         ProveTranscript(store),
+        ExportTranscript(store, observer or FakeReadingObserver()),
         keys=ServiceKeys.parse_setting(f"{_READER},{_OTHER}"),
         participants=tokens if with_participants else None,
     )
@@ -52,10 +65,15 @@ def create_app(store: FakeStore, *, with_participants: bool = True) -> HttpServi
 
 @asynccontextmanager
 async def asking(
-    store: FakeStore, *, key: str | None = READER_KEY, with_participants: bool = True
+    store: FakeStore,
+    *,
+    key: str | None = READER_KEY,
+    with_participants: bool = True,
+    observer: FakeReadingObserver | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a fresh application over a store."""
-    transport = httpx.ASGITransport(create_app(store, with_participants=with_participants))  # type: ignore[arg-type]  # Litestar narrows ASGI's types
+    app = create_app(store, with_participants=with_participants, observer=observer)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar narrows ASGI's types
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers) as client:
         yield client

@@ -24,7 +24,7 @@ from meetai_transcript_ingest.domain.intake import Arrival, unpack
 from meetai_transcript_ingest.ports import MAX_PARTICIPANT_TOKEN_BYTES
 
 JOIN = {"room": "standup", "roomJoin": True}
-ROUTES = ("/transcript", "/integrity")
+ROUTES = ("/transcript", "/integrity", "/transcript.vtt", "/transcript.json")
 
 
 def signed_by_hand(header: dict[str, Any], claims: str) -> str:

@@ -32,11 +32,11 @@ from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantT
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
+from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
 from meetai_transcript_ingest.settings import IngestSettings, MigrateSettings
-from meetai_transcript_ingest.usecases import Patience, ProveTranscript, ReadTranscript, StoreEntries
+from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
 
 SERVICE: Final = "transcript-ingest"
 BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
@@ -104,12 +104,14 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
             raise NotReadyError("holds entries that it can't store")
 
     archive = PostgresArchive(readers)
+    reading = PrometheusReadingObserver(registry)
     return create_http_service(
         title="MeetAI transcript-ingest",
         routes=[
             http.routes(
                 ReadTranscript(archive),
                 ProveTranscript(archive),
+                ExportTranscript(archive, reading),
                 keys=settings.service_keys,
                 participants=_participant_tokens(settings),
             )

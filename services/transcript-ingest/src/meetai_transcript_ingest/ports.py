@@ -133,6 +133,13 @@ class Observer(Protocol):
         """How far the group is behind."""
 
 
+class ReadingObserver(Protocol):
+    """Who counts how transcripts are read."""
+
+    def exported(self, suffix: str, *, is_whole: bool) -> None:
+        """An export has ended; it isn't whole when the store or the reader went away."""
+
+
 MAX_PARTICIPANT_TOKEN_BYTES: Final = 64 * 1024
 """A LiveKit token carries the room's metadata of up to 16 KiB, as JSON within JSON (quotes double) within base64 (4/3), beside
 a few hundred bytes of claims: 44 KiB at the most."""

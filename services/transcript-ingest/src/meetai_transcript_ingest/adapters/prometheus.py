@@ -1,4 +1,4 @@
-"""`Observer` on Prometheus. Owns the names of this service's metrics; no label holds a meeting or a person."""
+"""`Observer` and `ReadingObserver` on Prometheus. Owns the metrics' names; no label holds a meeting or a person."""
 
 from __future__ import annotations
 
@@ -70,3 +70,19 @@ class PrometheusObserver:
         self._lag.labels(stream).set(status.lag_entries)
         self._pending.labels(stream).set(status.pending_entries)
         self._oldest.labels(stream).set(status.oldest_pending_seconds)
+
+
+class PrometheusReadingObserver:
+    """Counts into one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._exports = Counter(
+            "meetai_ingest_exports",
+            "Transcripts exported, by format; cut: the store or the reader went away before the end.",
+            ("format", "outcome"),
+            registry=registry,
+        )
+
+    def exported(self, suffix: str, *, is_whole: bool) -> None:
+        """See `ReadingObserver.exported`."""
+        self._exports.labels(suffix, "whole" if is_whole else "cut").inc()

@@ -4,5 +4,6 @@
 - `intake`: a stream entry as read, the parcels it holds, and the dead letters that it leaves.
 - `producers`: what is known of an agent job, and on which day's partition its lines live.
 - `paging`: the order in which lines are read, and the cursor that marks a place in it.
+- `exports`: a transcript as a file.
 - `proof`: is a transcript all that was said.
 """

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from meetai_contracts.api import StoredLine
 from meetai_contracts.identifiers import Seq, UnixMs
 from meetai_transcript_ingest.domain.errors import BadCursorError
 
@@ -39,6 +40,11 @@ class _Cursor(Struct, frozen=True, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _DECODER: Final = msgspec.msgpack.Decoder(_Cursor)
+
+
+def place_of(line: StoredLine) -> Position:
+    """The place after a line."""
+    return Position(line.started_ms, line.producer_id, line.seq)
 
 
 def encode_cursor(after: Position) -> str:

@@ -2,6 +2,9 @@
 
 - `access`: who may read.
 - `transcript`: pages of lines, and the integrity.
+- `exports`: the whole transcript as a file.
+- `specification`: how a route fails, for the OpenAPI document.
+- `streaming`: responses that are written piece by piece, to clients that keep up.
 
 Owns paths, status codes and headers. Must not write anything to the store.
 """
@@ -16,14 +19,16 @@ from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.problems import InvalidFieldError, UnavailableError, from_invalid_field, from_unavailable
 from meetai_transcript_ingest.domain.errors import BadCursorError, TryLaterError
 from meetai_transcript_ingest.http.access import may_read
+from meetai_transcript_ingest.http.exports import export_routes
 from meetai_transcript_ingest.http.transcript import transcript_routes
 from meetai_transcript_ingest.ports import ParticipantTokens
-from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
+from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
 
 
 def routes(
     read_transcript: ReadTranscript,
     prove_transcript: ProveTranscript,
+    export_transcript: ExportTranscript,
     *,
     keys: ServiceKeys,
     participants: ParticipantTokens | None,
@@ -31,7 +36,7 @@ def routes(
     """This service's own routes; without `participants` service keys alone open them."""
     return Router(
         "/v1/meetings/{meeting_id:str}",
-        route_handlers=[*transcript_routes(read_transcript, prove_transcript)],
+        route_handlers=[*transcript_routes(read_transcript, prove_transcript), *export_routes(export_transcript)],
         guards=[may_read(keys, participants)],
         security=[{"bearer": []}],
         tags=["transcripts"],

@@ -2,11 +2,13 @@
 
 - `store`: what arrives is made durable, and acknowledged after.
 - `read`: pages of a transcript, and the proof that it is complete.
+- `export`: a whole transcript as a file.
 """
 
 from __future__ import annotations
 
+from meetai_transcript_ingest.usecases.export import ExportTranscript
 from meetai_transcript_ingest.usecases.read import ProveTranscript, ReadTranscript
 from meetai_transcript_ingest.usecases.store import Patience, StoreEntries
 
-__all__ = ["Patience", "ProveTranscript", "ReadTranscript", "StoreEntries"]
+__all__ = ["ExportTranscript", "Patience", "ProveTranscript", "ReadTranscript", "StoreEntries"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meetai_contracts.api import Integrity, TranscriptPage
-from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
+from meetai_transcript_ingest.domain.paging import decode_cursor, encode_cursor, place_of
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.ports import Archive
 
@@ -26,8 +26,7 @@ class ReadTranscript:
         page = lines[:limit]
         if len(lines) == len(page):
             return TranscriptPage(lines=page, next=None)
-        last = page[-1]
-        return TranscriptPage(lines=page, next=encode_cursor(Position(last.started_ms, last.producer_id, last.seq)))
+        return TranscriptPage(lines=page, next=encode_cursor(place_of(page[-1])))
 
 
 class ProveTranscript:

@@ -1,0 +1,50 @@
+"""What was said, as a person is shown it: whole lines, without control characters, in an order that nothing turns round.
+
+The store and the JSON export keep text byte for byte; this is for files in which a line break or a control character would
+mean something else. Must not know any format's own markup.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from meetai_contracts.api import StoredLine
+from meetai_contracts.identifiers import BIDI_CONTROLS
+
+NAMELESS: Final = "Unknown speaker"
+
+_FIRST_STRONG_ISOLATE: Final = "\u2068"
+_POP_DIRECTIONAL_ISOLATE: Final = "\u2069"
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+_CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+_BIDI: Final = dict.fromkeys(map(ord, BIDI_CONTROLS))
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text, broken wherever any reader of the file would break them; none is blank."""
+    return [shown for line in text.splitlines() if (shown := line.translate(_CONTROLS).strip())]
+
+
+def speaker_name(line: StoredLine) -> str:
+    """Who said it, on one line: the name, else the identity. Bidi controls in a name only serve to deceive, and are left out."""
+    for name in (line.speaker.name, line.speaker.identity):
+        if shown := " ".join(text_lines(name.translate(_BIDI))):
+            return shown
+    return NAMELESS
+
+
+def isolated(text: str) -> str:
+    """Text that doesn't turn round what stands beside it on the line (Unicode Bidi, UAX 9, section 6.1: FSI … PDI)."""
+    if text.isascii() or not any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT or character in BIDI_CONTROLS for character in text
+    ):
+        return text
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_DIRECTIONAL_ISOLATE}"
+
+
+def wall_clock(unix_ms: int) -> datetime:
+    """An instant as UTC; exact up to the year 9999, where floating point isn't."""
+    return _EPOCH + timedelta(milliseconds=unix_ms)
