@@ -22,6 +22,7 @@ from meetai_servicekit.auth import new_service_key
 START_SECONDS = 30
 """Two busy cores; alone it takes about 2 s, most of it imports."""
 READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"transcripts:read"}))
+ADMIN_KEY, ADMIN_ENTRY = new_service_key("admin", frozenset({"transcripts:admin", "transcripts:erase"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"events:read"}))
 
 
@@ -30,7 +31,7 @@ def environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
     return {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
-        "SERVICE_KEYS": f"{READER_ENTRY},{OTHER_ENTRY}",
+        "SERVICE_KEYS": f"{READER_ENTRY},{ADMIN_ENTRY},{OTHER_ENTRY}",
         "PORT": str(port),
     }
 
@@ -59,6 +60,11 @@ class Ingest:
     def get(self, path: str, key: str | None = READER_KEY, **query: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.get(self.url + path, params=query or None, headers=headers, timeout=15)
+
+    def ask(self, method: str, path: str, key: str | None = ADMIN_KEY, **options: Any) -> httpx.Response:
+        """Any request, as an administrator by default."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)
 
     def page(self, meeting_id: str, **query: Any) -> TranscriptPage:
         response = self.get(f"/v1/meetings/{quote(meeting_id, safe='')}/transcript", **query).raise_for_status()

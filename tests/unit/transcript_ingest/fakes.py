@@ -254,6 +254,7 @@ class FakeObserver:
     def __init__(self) -> None:
         self.committed_sets: list[tuple[int, Committed]] = []
         self.dead: dict[str, int] = {}
+        self.fates: dict[str, int] = {}
         self.postponed_work: list[str] = []
         self.reclaimed_entries = 0
         self.lost_entries = 0
@@ -264,6 +265,9 @@ class FakeObserver:
 
     def dead_lettered(self, reason: str, count: int) -> None:
         self.dead[reason] = self.dead.get(reason, 0) + count
+
+    def redriven(self, fate: str) -> None:
+        self.fates[fate] = self.fates.get(fate, 0) + 1
 
     def postponed(self, what: str) -> None:
         self.postponed_work.append(what)

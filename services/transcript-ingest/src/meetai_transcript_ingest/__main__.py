@@ -1,4 +1,4 @@
-"""`python -m meetai_transcript_ingest`: serve until SIGTERM. `… migrate`: bring the database's schema up to date."""
+"""`python -m meetai_transcript_ingest`: serve until SIGTERM. `… migrate`, `… dead-letters`: work on the database and end."""
 
 from __future__ import annotations
 

@@ -27,16 +27,19 @@ from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.postgres import check_schema, create_pool, expected_migrations, migrate
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
-from meetai_transcript_ingest import http
+from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
+from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
-from meetai_transcript_ingest.settings import IngestSettings, MigrateSettings
+from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
+from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
+from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 
 SERVICE: Final = "transcript-ingest"
 BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
@@ -45,12 +48,15 @@ READER_CONNECTIONS: Final = 4
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Serve until SIGTERM, or `migrate`; returns the process's exit code."""
+    """Serve until SIGTERM, or do what a sub-command says; returns the process's exit code."""
     if not arguments:
         return _serve(load_or_exit(IngestSettings, environ))
     if list(arguments) == ["migrate"]:
-        return _migrate(load_or_exit(MigrateSettings, environ))
-    sys.stderr.write("usage: python -m meetai_transcript_ingest [migrate]\n")
+        return _migrate(load_or_exit(DatabaseSettings, environ))
+    if arguments[0] == "dead-letters":
+        command = commands.parse(arguments[1:])
+        return asyncio.run(_dead_letters(load_or_exit(DatabaseSettings, environ), command))
+    sys.stderr.write("usage: python -m meetai_transcript_ingest [migrate | dead-letters …]\n")
     return EXIT_BAD_SETTINGS
 
 
@@ -61,7 +67,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
     database_url = settings.database_url.reveal()
     shards = range(settings.transcript_stream_shards)
     pool = partial(create_pool, database_url, schema=SCHEMA)
-    writers = pool(min_size=1, max_size=len(shards) + 1, application=SERVICE)
+    writers = pool(min_size=1, max_size=len(shards) + 2, application=SERVICE)
     readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read")
     redis = create_client(settings.redis_url.reveal())
 
@@ -103,6 +109,8 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
         if any(consumer.stalled for consumer in consumers):
             raise NotReadyError("holds entries that it can't store")
 
+    letters = PostgresDeadLetters(writers, store)
+    redrive = Redrive(letters, observer=observer, monotonic=time.monotonic)
     archive = PostgresArchive(readers)
     reading = PrometheusReadingObserver(registry)
     return create_http_service(
@@ -114,7 +122,8 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
                 ExportTranscript(archive, reading),
                 keys=settings.service_keys,
                 participants=_participant_tokens(settings),
-            )
+            ),
+            dead_letter_routes(InspectDeadLetters(letters), redrive, keys=settings.service_keys),
         ],
         readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
         registry=registry,
@@ -133,7 +142,19 @@ def _serve(settings: IngestSettings) -> int:
     return serve(create_app(settings, fate), host=settings.host, port=settings.port, fate=fate)
 
 
-def _migrate(settings: MigrateSettings) -> int:
+async def _dead_letters(settings: DatabaseSettings, command: commands.DeadLetterCommand) -> int:
+    configure_logging(SERVICE, settings.log_level, stream=sys.stderr)
+    pool = create_pool(
+        settings.database_url.reveal(), schema=SCHEMA, min_size=0, max_size=1, application=f"{SERVICE}-dead-letters"
+    )
+    observer = PrometheusObserver(CollectorRegistry())
+    async with pool:
+        letters = PostgresDeadLetters(pool, PostgresLineStore(pool))
+        redrive = Redrive(letters, observer=observer, monotonic=time.monotonic)
+        return await commands.run(command, InspectDeadLetters(letters), redrive)
+
+
+def _migrate(settings: DatabaseSettings) -> int:
     configure_logging(SERVICE, settings.log_level)
     try:
         migrate(settings.database_url.reveal(), schema=SCHEMA, migrations=MIGRATIONS)

@@ -12,7 +12,9 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from meetai_contracts.api import StoredLine
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel
+from meetai_contracts.dead_letters import DeadLetterSummary
+from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, DeadReason, Parcel
+from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import ProducerRecord
 
@@ -43,6 +45,44 @@ class LineStore(Protocol):
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
         """Make the partitions for `days` days from `first_day` where they are missing; returns how many were made."""
+
+
+class Rewritten(Struct, frozen=True):
+    """What redriving one dead letter came to.
+
+    Attributes:
+        outcome: Of the write itself.
+        removed: The letter is gone; else it has stayed, with the reason for which it did.
+    """
+
+    outcome: Committed
+    removed: bool
+
+
+class DeadLetters(Protocol):
+    """The dead letters that are kept. Methods that name one raise `LetterGoneError` when it isn't there any more."""
+
+    async def page(self, wanted: LetterFilter, *, before: int | None, limit: int) -> tuple[DeadLetterSummary, ...]:
+        """Up to `limit` letters, newest first, of those with an id below `before`."""
+
+    async def get(self, letter_id: int) -> KeptLetter:
+        """One letter, with its payload."""
+
+    async def rewrite(self, letter: KeptLetter, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Rewritten:
+        """Store what the letter holds and remove it, in one transaction.
+
+        It stays, with the reason of today and one attempt more, when one of `letters` is the letter itself again, or when it is
+        a line whose id is taken by another.
+
+        Raises:
+            RefusedError: the store will never take one of the parcels or letters. Nothing was changed.
+        """
+
+    async def note_attempt(self, letter: KeptLetter, reason: DeadReason, detail: str) -> None:
+        """Say that a letter was tried again and stays, and why."""
+
+    async def discard(self, letter_id: int, *, actor: str) -> None:
+        """Remove a letter without storing what it holds, and put down who did so."""
 
 
 class Archive(Protocol):
@@ -119,6 +159,9 @@ class Observer(Protocol):
 
     def dead_lettered(self, reason: str, count: int) -> None:
         """Entries or lines are in the dead-letter table."""
+
+    def redriven(self, fate: str) -> None:
+        """A dead letter was tried again: `redriven`, `stayed` or `discarded`."""
 
     def postponed(self, what: str) -> None:
         """Something failed that will be tried again."""

@@ -72,8 +72,8 @@ class SigningSecret(Secret):
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="The PostgreSQL database that holds the transcripts.")]
 
 
-class MigrateSettings(Struct, frozen=True, kw_only=True):
-    """What the sub-command `migrate` needs."""
+class DatabaseSettings(Struct, frozen=True, kw_only=True):
+    """What the sub-commands need."""
 
     database_url: DatabaseUrl
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

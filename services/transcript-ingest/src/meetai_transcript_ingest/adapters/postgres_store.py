@@ -38,19 +38,25 @@ class PostgresLineStore:
 
     async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
         """See `LineStore.commit`."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                return await self.write(connection, parcels, letters)
+
+    async def write(
+        self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]
+    ) -> Committed:
+        """Everything of a commit but the COMMIT. Must be the first in its transaction, which it may start again."""
         ordered = in_write_order(parcels)
         declarations = merge(parcel.declaration for parcel in ordered)
-        with postgres_errors_translated():
-            rows = copy_rows(ordered)
-            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
-                await self._declare(connection, declarations)
-                await self._bury(connection, letters)
-                try:
-                    await _copy(connection, "copy_lines", rows)
-                except UniqueViolation:
-                    await connection.rollback()
-                    return await self._commit_carefully(connection, ordered, rows, declarations, letters)
-                return Committed(lines=len(rows))
+        rows = copy_rows(ordered)
+        await self._declare(connection, declarations)
+        await self._bury(connection, letters)
+        try:
+            await _copy(connection, "copy_lines", rows)
+        except UniqueViolation:
+            await connection.rollback()
+            return await self._write_carefully(connection, ordered, rows, declarations, letters)
+        return Committed(lines=len(rows))
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
         """See `LineStore.prepare_partitions`."""
@@ -60,7 +66,7 @@ class PostgresLineStore:
                 row = await cursor.fetchone()
                 return int(row[0]) if row else 0
 
-    async def _commit_carefully(
+    async def _write_carefully(
         self,
         connection: Connection,
         ordered: Sequence[Parcel],

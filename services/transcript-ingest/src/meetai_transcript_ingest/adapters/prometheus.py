@@ -26,6 +26,7 @@ class PrometheusObserver:
         self._lines = counter("lines_committed", "Lines newly stored.", "stream")
         self._duplicates = counter("lines_duplicate", "Lines that were stored before, saying the same.", "stream")
         self._dead = counter("dead_letters", "Entries and lines put into the dead-letter table.", "reason")
+        self._redriven = counter("dead_letters_redriven", "Dead letters tried again, by what became of them.", "fate")
         self._postponed = counter("postponed", "Attempts that failed and are made again.", "what")
         self._reclaimed = counter("entries_reclaimed", "Entries taken over from quiet consumers.", "stream")
         self._lost = counter(
@@ -52,6 +53,10 @@ class PrometheusObserver:
     def dead_lettered(self, reason: str, count: int) -> None:
         """See `Observer.dead_lettered`."""
         self._dead.labels(reason).inc(count)
+
+    def redriven(self, fate: str) -> None:
+        """See `Observer.redriven`."""
+        self._redriven.labels(fate).inc()
 
     def postponed(self, what: str) -> None:
         """See `Observer.postponed`."""

@@ -23,5 +23,9 @@ class UnstorableError(IngestError):
     """Fail: not even a dead letter can be written. A person has to look; the entries stay pending meanwhile."""
 
 
+class LetterGoneError(IngestError):
+    """Reject: there is no such dead letter, or not any more."""
+
+
 class BadCursorError(IngestError):
     """Reject: a cursor that this service didn't give out."""

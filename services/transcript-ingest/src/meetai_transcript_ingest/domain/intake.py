@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from meetai_contracts.codec import ContractError, decode_msgpack
-from meetai_contracts.identifiers import clean_text
+from meetai_contracts.identifiers import MAX_ID_BYTES, clean_text
 from meetai_contracts.transcript import (
     BATCH_FIELD,
     BATCH_VERSION,
@@ -235,12 +235,35 @@ def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
 
 
 def _whole(arrival: Arrival, reason: DeadReason, detail: str, payload: bytes) -> DeadLetter:
+    meeting_id, producer_id = _attributed(payload)
     return DeadLetter(
         stream=arrival.stream,
         entry_id=arrival.entry_id,
         reason=reason,
         detail=clean_text(detail),
         payload=payload[:MAX_PAYLOAD_BYTES],
+        meeting_id=meeting_id,
+        producer_id=producer_id,
+    )
+
+
+def _attributed(payload: bytes) -> tuple[str | None, UUID | None]:
+    """The meeting and the producer that an unreadable batch seems to name, so that it is found when they are meant.
+
+    Every version has them at the same places of the array: fields are only ever appended.
+    """
+    try:
+        elements = msgspec.msgpack.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, None
+    if not isinstance(elements, list) or len(elements) < 5:
+        return None, None
+    meeting_id, producer_id = elements[2], elements[4]
+    return (
+        meeting_id
+        if isinstance(meeting_id, str) and "\0" not in meeting_id and len(meeting_id) <= MAX_ID_BYTES
+        else None,
+        UUID(bytes=producer_id) if isinstance(producer_id, bytes) and len(producer_id) == 16 else None,
     )
 
 
