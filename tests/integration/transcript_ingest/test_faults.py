@@ -156,7 +156,7 @@ def test_service_starts_when_everything_is_away(
             [],
             [],
             {
-                "DATABASE_URL": "mysql://x",
+                "DATABASE_URL": "postgres://h/d",
                 "REDIS_URL": "redis://h:port",
                 "PORT": "99999",
                 "TRANSCRIPT_STREAM_SHARDS": "0",

@@ -42,7 +42,7 @@ class PostgresUrl(ServerUrl):
     """`postgresql://user:password@host:port/database`."""
 
     __slots__ = ()
-    schemes = ("postgresql", "postgres")
+    schemes = ("postgresql",)
 
 
 class RedisUrl(ServerUrl):
