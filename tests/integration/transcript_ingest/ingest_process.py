@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from tests.integration.transcript_ingest.waiting import wait_until
 from tests.servers.embedded import free_port
+from tests.waiting import wait_until
 
 from meetai_contracts.api import Integrity, StoredLine, TranscriptPage
 from meetai_servicekit.auth import new_service_key

@@ -12,8 +12,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from tests.integration.transcript_ingest.ingest_process import Ingest
-from tests.integration.transcript_ingest.waiting import wait_until
 from tests.unit.transcript_ingest.producing import Producer
+from tests.waiting import wait_until
 
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 

@@ -11,9 +11,9 @@ import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, environment, ingest
 from tests.integration.transcript_ingest.load import assert_everything_is_stored_once, load
-from tests.integration.transcript_ingest.waiting import wait_until
 from tests.servers.embedded import EmbeddedServer, free_port
 from tests.unit.transcript_ingest.producing import Producer
+from tests.waiting import wait_until
 
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 from meetai_servicekit.postgres import migrate

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import OTHER_KEY, Ingest
-from tests.integration.transcript_ingest.waiting import wait_until
 from tests.unit.transcript_ingest.producing import Producer
+from tests.waiting import wait_until
 
 from meetai_contracts.api import StoredLine, stored_line
 from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, decode_batch, encode_batch, stream_key

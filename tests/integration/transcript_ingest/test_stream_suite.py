@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pytest
 from redis.asyncio import Redis
-from tests.integration.transcript_ingest.waiting import eventually
 from tests.unit.transcript_ingest.fakes import FakeLog, FakeStream
+from tests.waiting import eventually
 
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 from meetai_transcript_ingest.adapters.redis_stream import (
