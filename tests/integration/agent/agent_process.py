@@ -125,7 +125,8 @@ def agent_process(
 ) -> Iterator[AgentProcess]:
     """Start the worker, and end it and all its processes with the block."""
     port = free_port()
-    log_file, spool = folder / f"agent-{port}.log", folder / "spool"
+    log_file, spool, metrics = folder / f"agent-{port}.log", folder / "spool", folder / f"metrics-{port}"
+    metrics.mkdir()
     environment = {
         **os.environ,
         "LIVEKIT_URL": livekit_url,
@@ -136,6 +137,7 @@ def agent_process(
         "AGENT_NAME": AGENT_NAME,
         "PORT": str(port),
         "DRAIN_SECONDS": "0",
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
         **(extra or {}),
     }

@@ -115,17 +115,19 @@ class SpoolSuite:
         assert dead.acknowledged_seq == 2
         assert replayed(dead) == []
 
-    def test_a_number_is_known_when_its_line_found_no_room(self, spools: Spools) -> None:
-        """So that a replay can name it lost; and the spool takes lines again once it has been emptied."""
+    @pytest.mark.parametrize("acknowledged", [0, 2])
+    def test_a_number_is_known_when_its_line_found_no_room(self, spools: Spools, acknowledged: int) -> None:
+        """So that a replay can name it lost."""
         producer = new_producer()
         spool = spools.open(producer, max_bytes=65_536)
         taken = [spool.append(line(producer, seq, LONGEST_TEXT)) is not None for seq in range(1, 8)]
         assert taken == [True] * 3 + [False] * 4
-        spool.acknowledge(2)
+        if acknowledged:
+            spool.acknowledge(acknowledged)
         spool.release()
         [dead] = spools.claim()
         assert dead.last_seq == 7
-        assert [one.seq for one in replayed(dead)] == [3]
+        assert [one.seq for one in replayed(dead)] == list(range(acknowledged + 1, 4))
 
     def test_lines_are_taken_again_when_a_full_spool_was_emptied(self, spools: Spools) -> None:
         """Acknowledging everything makes room."""

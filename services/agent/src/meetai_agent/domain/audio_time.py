@@ -1,8 +1,8 @@
 """Where on the wall clock a sample of audio was spoken.
 
 A recogniser counts samples; a transcript needs Unix time. Frames arrive late and in bursts, but never early, so the
-smallest difference between arrival and position seen is the truest. A muted microphone sends nothing: its position stands
-still while the wall clock goes on, so a large lag means that the stream paused.
+smallest difference between arrival and position seen is the truest. An unpublished microphone sends nothing (a muted one
+sends silence): its position stands still while the wall clock goes on, so a large lag means that the stream paused.
 """
 
 from __future__ import annotations
