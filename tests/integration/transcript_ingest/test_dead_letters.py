@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -128,7 +129,7 @@ def test_letter_is_listed_shown_redriven_and_discarded_when_asked_over_http(
     ],
 )
 def test_field_is_named_when_a_request_is_wrong(
-    replica: Ingest, method: str, path: str, options: dict[str, object], status: int, field: str | None
+    replica: Ingest, method: str, path: str, options: dict[str, Any], status: int, field: str | None
 ) -> None:
     """400 with the field, 404 for what no letter can be called."""
     response = replica.ask(method, path, **options)

@@ -15,7 +15,7 @@ from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, 
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.producers import Declaration, merge
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
-from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus
+from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus, Unsent
 
 COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -255,6 +255,8 @@ class FakeObserver:
         self.committed_sets: list[tuple[int, Committed]] = []
         self.dead: dict[str, int] = {}
         self.fates: dict[str, int] = {}
+        self.published_events = 0
+        self.unsent: Unsent | None = None
         self.postponed_work: list[str] = []
         self.reclaimed_entries = 0
         self.lost_entries = 0
@@ -268,6 +270,12 @@ class FakeObserver:
 
     def redriven(self, fate: str) -> None:
         self.fates[fate] = self.fates.get(fate, 0) + 1
+
+    def published(self, events: int) -> None:
+        self.published_events += events
+
+    def outbox_seen(self, unsent: Unsent) -> None:
+        self.unsent = unsent
 
     def postponed(self, what: str) -> None:
         self.postponed_work.append(what)

@@ -32,13 +32,17 @@ from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantT
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
+from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
+from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
+from meetai_transcript_ingest.upkeep import relay_events, watch_outbox
+from meetai_transcript_ingest.usecases.publish import PublishEvents
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 
 SERVICE: Final = "transcript-ingest"
@@ -87,6 +91,10 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
         for shard in shards
     ]
     works = {name: work for consumer in consumers for name, work in consumer.works().items()}
+    outbox = PostgresOutbox(writers)
+    publish = PublishEvents(outbox, RedisEventsStream(redis))
+    works["relay"] = partial(relay_events, publish, observer=observer, sleep=asyncio.sleep)
+    works["watch outbox"] = partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep)
     works["partitions"] = partial(keep_partitions_ahead, store, patience=patience, today=_today, sleep=asyncio.sleep)
     expected = expected_migrations(MIGRATIONS)
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import StoredLine
 from meetai_contracts.dead_letters import DeadLetterSummary
+from meetai_contracts.events import DomainEvent
 from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
@@ -95,6 +96,33 @@ class Archive(Protocol):
         """All producers that a meeting is known to have had, in the order of their ids."""
 
 
+class Unsent(Struct, frozen=True):
+    """Events in the outbox that the stream hasn't confirmed: how many, and how long the oldest has waited."""
+
+    count: int
+    oldest_seconds: float
+
+
+class Outbox(Protocol):
+    """Events that were decided in the transaction that made them true."""
+
+    async def claim(self, *, limit: int, lease_seconds: float) -> tuple[DomainEvent, ...]:
+        """Take unsent events, the oldest first, and keep others from them until the lease ends."""
+
+    async def mark_sent(self, event_ids: Sequence[str]) -> None:
+        """Say that these are on the stream."""
+
+    async def unsent(self) -> Unsent:
+        """What isn't."""
+
+
+class EventsStream(Protocol):
+    """Where events go."""
+
+    async def publish(self, events: Sequence[DomainEvent]) -> None:
+        """Return when all are on the stream. After an error some may be; they are published again, under the same ids."""
+
+
 class StreamStatus(Struct, frozen=True):
     """How far the group is behind.
 
@@ -162,6 +190,12 @@ class Observer(Protocol):
 
     def redriven(self, fate: str) -> None:
         """A dead letter was tried again: `redriven`, `stayed` or `discarded`."""
+
+    def published(self, events: int) -> None:
+        """Events are on the events stream."""
+
+    def outbox_seen(self, unsent: Unsent) -> None:
+        """What is still to be published."""
 
     def postponed(self, what: str) -> None:
         """Something failed that will be tried again."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from meetai_transcript_ingest.ports import Committed, StreamStatus
+from meetai_transcript_ingest.ports import Committed, StreamStatus, Unsent
 
 COMMIT_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """From the issue's goal (p50 5 ms, p99 25 ms) to an outage."""
@@ -19,22 +19,27 @@ class PrometheusObserver:
         def counter(name: str, help_text: str, *labels: str) -> Counter:
             return Counter(f"meetai_ingest_{name}", help_text, labels, registry=registry)
 
-        def gauge(name: str, help_text: str) -> Gauge:
-            return Gauge(f"meetai_ingest_{name}", help_text, ("stream",), registry=registry)
+        def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+            return Gauge(f"meetai_ingest_{name}", help_text, labels, registry=registry)
 
         self._entries = counter("entries_committed", "Stream entries made durable.", "stream")
         self._lines = counter("lines_committed", "Lines newly stored.", "stream")
         self._duplicates = counter("lines_duplicate", "Lines that were stored before, saying the same.", "stream")
         self._dead = counter("dead_letters", "Entries and lines put into the dead-letter table.", "reason")
         self._redriven = counter("dead_letters_redriven", "Dead letters tried again, by what became of them.", "fate")
+        self._published = counter("events_published", "Events put on the events stream.")
+        self._unsent = gauge("events_unsent", "Events in the outbox that the events stream hasn't confirmed.")
+        self._unsent_seconds = gauge("events_unsent_oldest_seconds", "How long the oldest of those has waited.")
         self._postponed = counter("postponed", "Attempts that failed and are made again.", "what")
         self._reclaimed = counter("entries_reclaimed", "Entries taken over from quiet consumers.", "stream")
         self._lost = counter(
             "entries_lost", "Pending entries that had left the stream. Any at all is an alarm.", "stream"
         )
-        self._lag = gauge("stream_lag_entries", "Entries that no consumer has had yet.")
-        self._pending = gauge("stream_pending_entries", "Entries delivered and not acknowledged.")
-        self._oldest = gauge("stream_oldest_pending_seconds", "Age of the oldest entry that is not acknowledged.")
+        self._lag = gauge("stream_lag_entries", "Entries that no consumer has had yet.", "stream")
+        self._pending = gauge("stream_pending_entries", "Entries delivered and not acknowledged.", "stream")
+        self._oldest = gauge(
+            "stream_oldest_pending_seconds", "Age of the oldest entry that is not acknowledged.", "stream"
+        )
         self._seconds = Histogram(
             "meetai_ingest_commit_seconds",
             "From a set of entries in hand to its COMMIT.",
@@ -57,6 +62,15 @@ class PrometheusObserver:
     def redriven(self, fate: str) -> None:
         """See `Observer.redriven`."""
         self._redriven.labels(fate).inc()
+
+    def published(self, events: int) -> None:
+        """See `Observer.published`."""
+        self._published.inc(events)
+
+    def outbox_seen(self, unsent: Unsent) -> None:
+        """See `Observer.outbox_seen`."""
+        self._unsent.set(unsent.count)
+        self._unsent_seconds.set(unsent.oldest_seconds)
 
     def postponed(self, what: str) -> None:
         """See `Observer.postponed`."""

@@ -1,0 +1,55 @@
+"""The loops that run beside the consumers, for all shards together.
+
+Owns when each looks. Must not know what is told or removed, nor how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from meetai_transcript_ingest.domain.errors import TryLaterError
+from meetai_transcript_ingest.ports import Observer, Outbox
+from meetai_transcript_ingest.usecases.publish import PublishEvents
+
+RELAY_INTERVAL_SECONDS: Final = 1.0
+"""One indexed query a second and replica: a completion is told within about a second."""
+BACKLOG_INTERVAL_SECONDS: Final = 15.0
+
+Sleep = Callable[[float], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+async def relay_events(publish: PublishEvents, *, observer: Observer, sleep: Sleep) -> None:
+    """Publish events as they become due."""
+    while True:
+        published = await attempt("publish", publish, observer)
+        if published:
+            observer.published(published)
+        else:
+            await sleep(RELAY_INTERVAL_SECONDS)
+
+
+async def watch_outbox(outbox: Outbox, *, observer: Observer, sleep: Sleep) -> None:
+    """Tell the observer what is still to be published."""
+
+    async def look() -> int:
+        observer.outbox_seen(await outbox.unsent())
+        return 0
+
+    while True:
+        await attempt("outbox status", look, observer)
+        await sleep(BACKLOG_INTERVAL_SECONDS)
+
+
+async def attempt(what: str, work: Callable[[], Awaitable[int]], observer: Observer) -> int:
+    """Do what can as well be done the next time; 0 when it could not be."""
+    try:
+        return await work()
+    except TryLaterError as error:
+        observer.postponed(what)
+        log.warning("work_postponed", what=what, cause=str(error))
+        return 0
