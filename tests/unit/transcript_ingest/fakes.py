@@ -15,6 +15,7 @@ from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, 
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.producers import Declaration, merge
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
+from meetai_transcript_ingest.domain.tail import PlacedLine
 from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus, Unsent
 
 COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -93,14 +94,30 @@ class FakeStore:
         self.partitions |= made
         return len(made)
 
-    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
+    async def lines_after(
+        self, meeting_id: str, after: Position | None, limit: int, *, committed_since: datetime | None = None
+    ) -> tuple[StoredLine, ...]:
         await self._answer()
+        if committed_since is not None and committed_since > COMMITTED_AT:
+            return ()
         lines = [line for meeting, _, line in self._lines.values() if meeting == meeting_id]
         lines.sort(key=_reading_order)
         if after is not None:
             place = (after.started_ms, after.producer_id, after.seq)
             lines = [line for line in lines if _reading_order(line) > place]
         return tuple(stored_line(line, COMMITTED_AT) for line in lines[:limit])
+
+    async def version(self, meeting_id: str) -> int:
+        await self._answer()
+        return len(self._in_commit_order(meeting_id))
+
+    async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
+        await self._answer()
+        placed = enumerate(self._in_commit_order(meeting_id), 1)
+        return tuple(PlacedLine(at, stored_line(line, COMMITTED_AT)) for at, line in placed if at > position)[:limit]
+
+    def _in_commit_order(self, meeting_id: str) -> list[TranscriptLine]:
+        return [line for meeting, _, line in self._lines.values() if meeting == meeting_id]
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         await self._answer()

@@ -6,7 +6,7 @@ Every method raises `TryLaterError` where its server can't answer now.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, DeadReas
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import ProducerRecord
+from meetai_transcript_ingest.domain.tail import PlacedLine
 
 
 class Committed(Struct, frozen=True):
@@ -89,8 +90,22 @@ class DeadLetters(Protocol):
 class Archive(Protocol):
     """What is kept, as readers see it."""
 
-    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
-        """Up to `limit` lines of a meeting in reading order, from the start or after a place."""
+    async def lines_after(
+        self, meeting_id: str, after: Position | None, limit: int, *, committed_since: datetime | None = None
+    ) -> tuple[StoredLine, ...]:
+        """Up to `limit` lines of a meeting in reading order, from the start or after a place.
+
+        With `committed_since`, only those whose `committed_at` is that instant or later.
+        """
+
+    async def version(self, meeting_id: str) -> int:
+        """A number that grows whenever a meeting's lines change: the last position given; 0 for an unknown meeting.
+
+        Asked before the lines are read, it is never newer than they are.
+        """
+
+    async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
+        """Up to `limit` lines of a meeting with a higher position, in the order of their commits."""
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """All producers that a meeting is known to have had, in the order of their ids."""
@@ -208,6 +223,13 @@ class Observer(Protocol):
 
     def stream_seen(self, stream: str, status: StreamStatus) -> None:
         """How far the group is behind."""
+
+
+class Upgrade(Protocol):
+    """What an upgrade leaves to be done while the service runs."""
+
+    async def place_lines(self) -> int:
+        """Give every line that has no position one, after those of its meeting that have; returns how many got one."""
 
 
 class ReadingObserver(Protocol):

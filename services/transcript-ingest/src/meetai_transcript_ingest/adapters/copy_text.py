@@ -20,7 +20,7 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 
 
 def copy_rows(parcels: Iterable[Parcel]) -> list[str]:
-    """A row a line, each with its newline, in the parcels' order."""
+    """A row a line, each with its newline, in the parcels' order; the position, which goes before it, is still to come."""
     rows: list[str] = []
     speakers: dict[Speaker, str] = {}
     for parcel in parcels:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from meetai_contracts.api import StoredLine
@@ -15,6 +17,7 @@ from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord
+from meetai_transcript_ingest.domain.tail import PlacedLine
 
 READ_TIMEOUT_SECONDS: Final = 12.0
 """As for a commit: the server gives up a statement after 10 s (servicekit.postgres)."""
@@ -29,7 +32,9 @@ class PostgresArchive:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def lines_after(self, meeting_id: str, after: Position | None, limit: int) -> tuple[StoredLine, ...]:
+    async def lines_after(
+        self, meeting_id: str, after: Position | None, limit: int, *, committed_since: datetime | None = None
+    ) -> tuple[StoredLine, ...]:
         """See `Archive.lines_after`."""
         place = (
             _START
@@ -38,15 +43,33 @@ class PostgresArchive:
         )
         with postgres_errors_translated():
             async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
-                cursor = await connection.execute(QUERIES["producer_days"], {"meeting_id": meeting_id})
-                days = await cursor.fetchone()
-                if days is None or days[0] is None:
+                days = await _days(connection, meeting_id)
+                if days is None:
                     return ()
                 cursor = await connection.execute(
-                    QUERIES["lines_after"],
-                    {"meeting_id": meeting_id, "first_day": days[0], "last_day": days[1], "count": limit, **place},
+                    QUERIES["lines_after"], {**days, "committed_since": committed_since, "count": limit, **place}
                 )
                 return tuple([_line(row) for row in await cursor.fetchall()])
+
+    async def version(self, meeting_id: str) -> int:
+        """See `Archive.version`."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                cursor = await connection.execute(QUERIES["version"], {"meeting_id": meeting_id})
+                row = await cursor.fetchone()
+                return 0 if row is None else int(row[0])
+
+    async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
+        """See `Archive.lines_since`."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                days = await _days(connection, meeting_id)
+                if days is None:
+                    return ()
+                cursor = await connection.execute(
+                    QUERIES["lines_since"], {**days, "position": position, "count": limit}
+                )
+                return tuple([PlacedLine(row[0], _line(row[1:])) for row in await cursor.fetchall()])
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """See `Archive.producers`."""
@@ -56,6 +79,15 @@ class PostgresArchive:
                     QUERIES["producer_records"], {"meeting_id": meeting_id, "max_ranges": MAX_RANGES + 1}
                 )
                 return tuple([_record(row) for row in await cursor.fetchall()])
+
+
+async def _days(connection: AsyncConnection[TupleRow], meeting_id: str) -> dict[str, object] | None:
+    """The meeting, and the days whose partitions can hold its lines; None where nobody has heard of it."""
+    cursor = await connection.execute(QUERIES["producer_days"], {"meeting_id": meeting_id})
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return None
+    return {"meeting_id": meeting_id, "first_day": row[0], "last_day": row[1]}
 
 
 def _line(row: TupleRow) -> StoredLine:

@@ -21,7 +21,8 @@ from meetai_transcript_ingest.adapters.copy_text import copy_rows
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
-from meetai_transcript_ingest.domain.producers import Declaration, merge, producer_day
+from meetai_transcript_ingest.domain.producers import merge, producer_day
+from meetai_transcript_ingest.domain.tail import lines_by_meeting, positions, wake_for
 from meetai_transcript_ingest.ports import Committed
 
 COMMIT_TIMEOUT_SECONDS: Final = 12.0
@@ -47,15 +48,16 @@ class PostgresLineStore:
     ) -> Committed:
         """Everything of a commit but the COMMIT. Must be the first in its transaction, which it may start again."""
         ordered = in_write_order(parcels)
-        declarations = merge(parcel.declaration for parcel in ordered)
         rows = copy_rows(ordered)
-        await self._declare(connection, declarations)
+        taken = await self._declare(connection, ordered)
         await self._bury(connection, letters)
         try:
-            await _copy(connection, "copy_lines", rows)
+            await _copy(
+                connection, "copy_lines", [f"{position}\t{row}" for position, row in zip(taken, rows, strict=True)]
+            )
         except UniqueViolation:
             await connection.rollback()
-            return await self._write_carefully(connection, ordered, rows, declarations, letters)
+            return await self._write_carefully(connection, ordered, rows, letters)
         return Committed(lines=len(rows))
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
@@ -71,13 +73,13 @@ class PostgresLineStore:
         connection: Connection,
         ordered: Sequence[Parcel],
         rows: Sequence[str],
-        declarations: Sequence[Declaration],
         letters: Sequence[DeadLetter],
     ) -> Committed:
         """Write a set some of whose ids are taken."""
-        await self._declare(connection, declarations)
+        taken = await self._declare(connection, ordered)
         await connection.execute(QUERIES["make_staging"])
-        await _copy(connection, "copy_staged", [f"{position}\t{row}" for position, row in enumerate(rows)])
+        staged = [f"{index}\t{position}\t{row}" for index, (position, row) in enumerate(zip(taken, rows, strict=True))]
+        await _copy(connection, "copy_staged", staged)
         stored = (await connection.execute(QUERIES["insert_staged"])).rowcount
         differing = await (await connection.execute(QUERIES["conflicting_positions"])).fetchall()
         conflicts: list[DeadLetter] = []
@@ -91,9 +93,15 @@ class PostgresLineStore:
         duplicates = len(rows) - stored - len(conflicts)
         return Committed(lines=stored, duplicates=duplicates, conflicts=len(conflicts))
 
-    async def _declare(self, connection: Connection, declarations: Sequence[Declaration]) -> None:
-        if not declarations:
-            return
+    async def _declare(self, connection: Connection, parcels: Sequence[Parcel]) -> list[int]:
+        """Say what is known of the producers, and take a position in its meeting for every line.
+
+        Holds the rows of both until the end of the transaction: positions are seen in their order.
+        """
+        if not parcels:
+            return []
+        declarations = merge(parcel.declaration for parcel in parcels)
+        counts = lines_by_meeting(parcels)
         cursor = await connection.execute(
             QUERIES["declare_producers"],
             {
@@ -105,10 +113,15 @@ class PostgresLineStore:
                 "opened": [known.opened for known in declarations],
                 "closed": [known.closed for known in declarations],
                 "gaps": [_multirange(known.gaps) for known in declarations],
+                "meetings": list(counts),
+                "counts": list(counts.values()),
+                "wake": wake_for(counts),
             },
         )
-        if cursor.rowcount != len(declarations):
+        taken = await cursor.fetchall()
+        if not taken:
             raise RefusedError("a producer belongs to another meeting")
+        return positions({row[0]: row[1] - counts[row[0]] for row in taken}, parcels)
 
     async def _bury(self, connection: Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:

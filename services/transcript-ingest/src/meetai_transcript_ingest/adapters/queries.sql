@@ -1,24 +1,37 @@
--- name: declare_producers(producer_ids, days, meeting_ids, room_sids, declared, opened, closed, gaps)!
--- What batches say of their producers. A producer that belongs to another meeting is left alone, and so not counted.
-INSERT INTO producers AS known
-    (producer_id, producer_started, meeting_id, room_sid, declared, opened_at, closed_at, gaps)
-SELECT producer_id, day, meeting_id, room_sid, declared,
-       CASE WHEN opened THEN now() END, CASE WHEN closed THEN now() END, gaps::int8multirange
-FROM unnest(
-    :producer_ids::uuid[], :days::date[], :meeting_ids::text[], :room_sids::text[], :declared::bigint[],
-    :opened::boolean[], :closed::boolean[], :gaps::text[]
-) AS new (producer_id, day, meeting_id, room_sid, declared, opened, closed, gaps)
-ON CONFLICT (producer_id) DO UPDATE SET
-    declared = greatest(known.declared, excluded.declared),
-    opened_at = coalesce(known.opened_at, excluded.opened_at),
-    closed_at = coalesce(known.closed_at, excluded.closed_at),
-    gaps = known.gaps + excluded.gaps
-WHERE known.meeting_id = excluded.meeting_id;
+-- name: declare_producers(producer_ids, days, meeting_ids, room_sids, declared, opened, closed, gaps, meetings, counts, wake)
+-- What batches say of their producers, and the positions of their lines: a row a meeting with the last of those that it now
+-- has, and none at all where a producer belongs to another meeting. One statement, because each costs a round trip. The
+-- condition on the count makes PostgreSQL finish with the producers before it locks a meeting: every writer locks in one order.
+-- The wake-up goes out when this commits.
+WITH known_producers AS (
+    INSERT INTO producers AS known
+        (producer_id, producer_started, meeting_id, room_sid, declared, opened_at, closed_at, gaps)
+    SELECT producer_id, day, meeting_id, room_sid, declared,
+           CASE WHEN opened THEN now() END, CASE WHEN closed THEN now() END, gaps::int8multirange
+    FROM unnest(
+        :producer_ids::uuid[], :days::date[], :meeting_ids::text[], :room_sids::text[], :declared::bigint[],
+        :opened::boolean[], :closed::boolean[], :gaps::text[]
+    ) AS new (producer_id, day, meeting_id, room_sid, declared, opened, closed, gaps)
+    ON CONFLICT (producer_id) DO UPDATE SET
+        declared = greatest(known.declared, excluded.declared),
+        opened_at = coalesce(known.opened_at, excluded.opened_at),
+        closed_at = coalesce(known.closed_at, excluded.closed_at),
+        gaps = known.gaps + excluded.gaps
+    WHERE known.meeting_id = excluded.meeting_id
+    RETURNING 1
+), taken AS (
+    INSERT INTO meetings AS known (meeting_id, position)
+    SELECT meeting_id, count FROM unnest(:meetings::text[], :counts::bigint[]) AS new (meeting_id, count)
+    WHERE (SELECT count(*) FROM known_producers) = cardinality(:producer_ids::uuid[])
+    ON CONFLICT (meeting_id) DO UPDATE SET position = known.position + excluded.position
+    RETURNING meeting_id, position
+)
+SELECT meeting_id, position, (SELECT pg_notify('meetai_transcript_lines', :wake)) FROM taken;
 
 -- name: copy_lines()!
--- Columns as copy_text.py writes them.
+-- Columns as copy_text.py writes them, behind the position.
 COPY lines (
-    producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
     text, started_ms, ended_ms, language, confidence, interrupted
 ) FROM STDIN;
 
@@ -28,19 +41,19 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_lines (position integer, LIKE lines 
 ON COMMIT DELETE ROWS;
 
 -- name: copy_staged()!
--- As copy_lines, each row behind its position in the write.
+-- As copy_lines, each row behind its place in this write.
 COPY staged_lines (
-    position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    position, commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
     text, started_ms, ended_ms, language, confidence, interrupted
 ) FROM STDIN;
 
 -- name: insert_staged()!
 -- The first to come is kept, also of two in the same write.
 INSERT INTO lines (
-    producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+    commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
     text, started_ms, ended_ms, language, confidence, interrupted
 )
-SELECT producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
+SELECT commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
        text, started_ms, ended_ms, language, confidence, interrupted
 FROM staged_lines
 ORDER BY producer_started, producer_id, seq, position
@@ -79,13 +92,34 @@ SELECT prepare_line_partitions(:first_day::date, :days::integer);
 -- given the days themselves.
 SELECT min(producer_started), max(producer_started) FROM producers WHERE meeting_id = :meeting_id;
 
--- name: lines_after(meeting_id, first_day, last_day, started_ms, producer_id, seq, count)
+-- name: version(meeting_id)^
+SELECT position FROM meetings WHERE meeting_id = :meeting_id;
+
+-- name: lines_since(meeting_id, first_day, last_day, position, count)
+-- In the order of their commits.
+SELECT commit_position, producer_id, seq, speaker_identity, speaker_name, speaker_kind, text, started_ms, ended_ms,
+       committed_at, language, confidence, interrupted
+FROM lines
+WHERE meeting_id = :meeting_id
+  AND producer_started BETWEEN :first_day AND :last_day
+  AND commit_position > :position
+ORDER BY commit_position
+LIMIT :count;
+
+-- name: line_partitions()
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'lines'::regclass ORDER BY 1;
+
+-- name: place_lines(partition, at_most)$
+SELECT place_lines(:partition::regclass, :at_most::integer);
+
+-- name: lines_after(meeting_id, first_day, last_day, started_ms, producer_id, seq, committed_since, count)
 SELECT producer_id, seq, speaker_identity, speaker_name, speaker_kind, text, started_ms, ended_ms, committed_at, language,
        confidence, interrupted
 FROM lines
 WHERE meeting_id = :meeting_id
   AND producer_started BETWEEN :first_day AND :last_day
   AND (started_ms, producer_id, seq) > (:started_ms, :producer_id, :seq)
+  AND (:committed_since::timestamptz IS NULL OR committed_at >= :committed_since)
 ORDER BY started_ms, producer_id, seq
 LIMIT :count;
 

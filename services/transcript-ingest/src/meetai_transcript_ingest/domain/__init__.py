@@ -6,4 +6,5 @@
 - `paging`: the order in which lines are read, and the cursor that marks a place in it.
 - `exports`: a transcript as a file.
 - `proof`: is a transcript all that was said.
+- `tail`: the order in which lines were committed, and who is woken by that.
 """

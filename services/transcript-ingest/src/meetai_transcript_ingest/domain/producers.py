@@ -42,10 +42,14 @@ class Declaration(Struct, frozen=True):
 
 def producer_day(producer_id: UUID) -> date:
     """The UTC day on which a producer started: the timestamp in its UUIDv7 (RFC 9562, section 5.7), else `UNDATED`."""
-    started_ms = producer_id.int >> 80
-    if producer_id.version != 7 or started_ms > MAX_UNIX_MS:
-        return UNDATED
-    return date.fromordinal(_EPOCH_ORDINAL + started_ms // _DAY_MS)
+    ms = started_ms(producer_id)
+    return UNDATED if ms is None else date.fromordinal(_EPOCH_ORDINAL + ms // _DAY_MS)
+
+
+def started_ms(producer_id: UUID) -> int | None:
+    """When a producer started by its own clock, Unix milliseconds; None where its id doesn't tell."""
+    ms = producer_id.int >> 80
+    return None if producer_id.version != 7 or ms > MAX_UNIX_MS else ms
 
 
 def merge(declarations: Iterable[Declaration]) -> list[Declaration]:

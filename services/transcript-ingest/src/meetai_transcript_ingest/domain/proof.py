@@ -25,9 +25,10 @@ class ProducerRecord(Struct, frozen=True):
     Attributes:
         declared: The highest `seq` that it is known to have given.
         stored, dead: How many of its lines are in the store, and in the dead-letter table.
-        present: How many are in either.
-        present_ranges: The first of the ranges that are in either, ascending and apart, at most `MAX_RANGES + 1`.
+        present: How many are in either, or erased.
+        present_ranges: The first of these ranges, ascending and apart, at most `MAX_RANGES + 1`.
         named_lost: How many it named as lost and nobody has brought since.
+        erased: How many were removed on request, or came after that.
     """
 
     producer_id: UUID
@@ -39,6 +40,7 @@ class ProducerRecord(Struct, frozen=True):
     present_ranges: tuple[Range, ...]
     named_lost: int
     closed: bool
+    erased: int = 0
 
 
 def missing_ranges(declared: int, present: Sequence[Range]) -> tuple[Range, ...]:
@@ -82,9 +84,11 @@ def prove(meeting_id: str, records: Sequence[ProducerRecord]) -> Integrity:
         )
     else:
         declared = sum(record.declared for record in records)
+        erased = sum(record.erased for record in records)
+        of_these = f", {erased} of them erased on request" if erased else ""
         verdict, reason = (
             "complete",
-            f"all stored and closed: {_count(declared, 'line')} of {_count(len(records), 'producer')}",
+            f"all stored and closed: {_count(declared, 'line')} of {_count(len(records), 'producer')}{of_these}",
         )
     return Integrity(
         meeting_id=meeting_id, verdict=verdict, reason=reason, producers=tuple(_shown(record) for record in records)
@@ -98,7 +102,7 @@ def _shown(record: ProducerRecord) -> ProducerIntegrity:
         declared=record.declared,
         stored=record.stored,
         dead=record.dead,
-        erased=0,
+        erased=record.erased,
         missing=missing_ranges(record.declared, record.present_ranges),
         closed=record.closed,
     )
