@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -23,6 +24,10 @@ MAX_PAGE_LINES: Final = 1_000
 DEFAULT_PAGE_LINES: Final = 200
 MAX_CURSOR_CHARACTERS: Final = 128
 """The longest that `encode_cursor` makes is 50."""
+
+LONGEST_TRANSACTION: Final = timedelta(seconds=30)
+"""`committed_at` is when a line's transaction began. The writer gives one up after 12 s (adapters.postgres_store), and the server
+a statement after 10 s (servicekit.postgres): what was begun longer ago than their sum can be seen, or never will be."""
 
 
 class Position(Struct, frozen=True, array_like=True):
@@ -40,6 +45,14 @@ class _Cursor(Struct, frozen=True, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _DECODER: Final = msgspec.msgpack.Decoder(_Cursor)
+
+
+def surely_seen_before(updated_after: datetime) -> datetime:
+    """The instant from which lines have to be given to whoever has read everything that could be seen at `updated_after`."""
+    try:
+        return updated_after - LONGEST_TRANSACTION
+    except OverflowError:
+        return updated_after
 
 
 def place_of(line: StoredLine) -> Position:

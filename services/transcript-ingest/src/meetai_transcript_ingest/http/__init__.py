@@ -3,6 +3,7 @@
 - `access`: who may read.
 - `transcript`: pages of lines, and the integrity.
 - `exports`: the whole transcript as a file.
+- `conditional`: answers that a client has already.
 - `specification`: how a route fails, for the OpenAPI document.
 - `streaming`: responses that are written piece by piece, to clients that keep up.
 

@@ -14,6 +14,15 @@ from litestar.params import FromPath
 from meetai_servicekit.paths import meeting_id_from_path
 from meetai_transcript_ingest.domain.exports import FORMATS, ExportFormat, file_name
 from meetai_transcript_ingest.domain.exports.documents import TranscriptDocument
+from meetai_transcript_ingest.http.conditional import (
+    ETAG_HEADER,
+    NOT_MODIFIED,
+    IfNoneMatch,
+    caching,
+    entity_tag,
+    is_known,
+    not_modified,
+)
 from meetai_transcript_ingest.http.specification import PROBLEMS
 from meetai_transcript_ingest.http.streaming import WRITE_TIMEOUT_SECONDS, PiecewiseResponse
 from meetai_transcript_ingest.usecases import ExportTranscript
@@ -50,13 +59,17 @@ def _export_route(known: ExportFormat, export_transcript: ExportTranscript) -> H
         description=f"{_TIMES[known.suffix]} Lines are in the order in which they were spoken, each once. The file is "
         "written while it is sent: one that the service can't finish ends without the last chunk, which HTTP clients "
         "report as an error.",
-        responses={200: _specification(known), **PROBLEMS},
+        response_headers=[ETAG_HEADER],
+        responses={200: _specification(known), 304: NOT_MODIFIED, **PROBLEMS},
     )
-    async def export(meeting_id: FromPath[str]) -> Response[bytes]:
+    async def export(meeting_id: FromPath[str], if_none_match: IfNoneMatch = None) -> Response[Any]:
         meeting = meeting_id_from_path(meeting_id)
+        tag = entity_tag(await export_transcript.version(meeting))
+        if is_known(tag, if_none_match):
+            return not_modified(tag)
         pieces = await export_transcript(meeting, known)
         headers = {
-            "Cache-Control": "no-store",
+            **caching(tag),
             "Content-Disposition": content_disposition(file_name(meeting, known.suffix)),
             "X-Content-Type-Options": "nosniff",
         }

@@ -25,6 +25,14 @@ class ExportTranscript:
         self._archive = archive
         self._observer = observer
 
+    async def version(self, meeting_id: str) -> int:
+        """A number that grows whenever the file may have changed; ask for it before the file.
+
+        Raises:
+            TryLaterError: the store is away.
+        """
+        return await self._archive.version(meeting_id)
+
     async def __call__(self, meeting_id: str, into: ExportFormat) -> AsyncGenerator[bytes]:
         """The file's pieces. The first page is read before this returns, so that a store that is away is known at once.
 
