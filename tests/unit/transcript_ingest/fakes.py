@@ -272,6 +272,7 @@ class FakeObserver:
         self.committed_sets: list[tuple[int, Committed]] = []
         self.dead: dict[str, int] = {}
         self.fates: dict[str, int] = {}
+        self.erasures = 0
         self.published_events = 0
         self.unsent: Unsent | None = None
         self.postponed_work: list[str] = []
@@ -287,6 +288,9 @@ class FakeObserver:
 
     def redriven(self, fate: str) -> None:
         self.fates[fate] = self.fates.get(fate, 0) + 1
+
+    def erased(self) -> None:
+        self.erasures += 1
 
     def published(self, events: int) -> None:
         self.published_events += events

@@ -32,6 +32,7 @@ from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantT
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
+from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
@@ -40,10 +41,12 @@ from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
+from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_transcript_ingest.upkeep import relay_events, watch_outbox
+from meetai_transcript_ingest.upkeep import finish_erasures, relay_events, watch_outbox
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
 from meetai_transcript_ingest.usecases.place import keep_lines_placed
+from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.publish import PublishEvents
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 
@@ -97,6 +100,8 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
     publish = PublishEvents(outbox, RedisEventsStream(redis))
     works["relay"] = partial(relay_events, publish, observer=observer, sleep=asyncio.sleep)
     works["watch outbox"] = partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep)
+    erase = EraseMeeting(PostgresErasures(writers), observer=observer, monotonic=time.monotonic)
+    works["erasures"] = partial(finish_erasures, erase, observer=observer, sleep=asyncio.sleep)
     works["partitions"] = partial(keep_partitions_ahead, store, patience=patience, today=_today, sleep=asyncio.sleep)
     works["place lines"] = partial(keep_lines_placed, PostgresUpgrade(writers), patience=patience, sleep=asyncio.sleep)
     expected = expected_migrations(MIGRATIONS)
@@ -134,6 +139,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
                 keys=settings.service_keys,
                 participants=_participant_tokens(settings),
             ),
+            erasure_routes(erase, keys=settings.service_keys),
             dead_letter_routes(InspectDeadLetters(letters), redrive, keys=settings.service_keys),
         ],
         readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},

@@ -28,11 +28,13 @@ class Committed(Struct, frozen=True):
         lines: Newly stored.
         duplicates: Stored before, saying the same.
         conflicts: Ids that are taken by a line that says something else; the first is kept, these are dead letters.
+        erased: Not stored, because the meeting was erased after their producer had started.
     """
 
     lines: int
     duplicates: int = 0
     conflicts: int = 0
+    erased: int = 0
 
 
 class LineStore(Protocol):
@@ -85,6 +87,19 @@ class DeadLetters(Protocol):
 
     async def discard(self, letter_id: int, *, actor: str) -> None:
         """Remove a letter without storing what it holds, and put down who did so."""
+
+
+class Erasures(Protocol):
+    """Meetings that are to be forgotten."""
+
+    async def request(self, meeting_id: str, *, actor: str) -> None:
+        """From now on nothing of this meeting is read, and nothing that its producers bring is stored; durable on return."""
+
+    async def erase_some(self, meeting_id: str) -> bool:
+        """Remove a bounded part of what the erasure covers. True: there may be more; false: it is finished."""
+
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """Meetings whose erasure isn't finished, the oldest first."""
 
 
 class Archive(Protocol):
@@ -205,6 +220,9 @@ class Observer(Protocol):
 
     def redriven(self, fate: str) -> None:
         """A dead letter was tried again: `redriven`, `stayed` or `discarded`."""
+
+    def erased(self) -> None:
+        """A meeting's erasure is finished."""
 
     def published(self, events: int) -> None:
         """Events are on the events stream."""

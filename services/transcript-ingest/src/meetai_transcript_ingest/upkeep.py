@@ -12,11 +12,15 @@ import structlog
 
 from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.ports import Observer, Outbox
+from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.publish import PublishEvents
 
 RELAY_INTERVAL_SECONDS: Final = 1.0
 """One indexed query a second and replica: a completion is told within about a second."""
 BACKLOG_INTERVAL_SECONDS: Final = 15.0
+
+ERASURE_INTERVAL_SECONDS: Final = 2.0
+"""Readers see nothing of an erased meeting meanwhile; this is how soon its rows begin to go after a crash."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -43,6 +47,13 @@ async def watch_outbox(outbox: Outbox, *, observer: Observer, sleep: Sleep) -> N
     while True:
         await attempt("outbox status", look, observer)
         await sleep(BACKLOG_INTERVAL_SECONDS)
+
+
+async def finish_erasures(erase: EraseMeeting, *, observer: Observer, sleep: Sleep) -> None:
+    """Go on with erasures that the process which was asked for them has not finished."""
+    while True:
+        await sleep(ERASURE_INTERVAL_SECONDS)
+        await attempt("erase", erase.go_on, observer)
 
 
 async def attempt(what: str, work: Callable[[], Awaitable[int]], observer: Observer) -> int:

@@ -13,10 +13,21 @@ ORDER BY id DESC
 LIMIT :batch;
 
 -- name: get_letter(id)^
+-- Not of a meeting that is being erased.
 SELECT id, reason, detail, stream, entry_id, meeting_id, producer_id, nullif(seq, 0), died_at, attempts, attempted_at,
        length(payload), payload
 FROM dead_letters
-WHERE id = :id;
+WHERE id = :id
+  AND NOT EXISTS (
+      SELECT FROM erasures WHERE erasures.meeting_id = dead_letters.meeting_id AND finished_at IS NULL
+  );
+
+-- name: lock_meeting_of_letter(id)!
+-- As every commit does, before the letter: removing one may complete a room.
+SELECT FROM meetings WHERE meeting_id = (SELECT meeting_id FROM dead_letters WHERE id = :id) FOR UPDATE;
+
+-- name: room_of_producer(producer_id, meeting_id)
+SELECT room_sid FROM producers WHERE producer_id = :producer_id AND meeting_id = :meeting_id;
 
 -- name: remove_letter(id)^
 DELETE FROM dead_letters WHERE id = :id RETURNING meeting_id, producer_id, seq, reason;

@@ -19,8 +19,11 @@ CROSS JOIN LATERAL (
     FROM lines
     WHERE lines.producer_started = known.producer_started AND lines.producer_id = known.producer_id
 ) AS stored
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(upper(range) - lower(range)), 0) AS count FROM unnest(known.erased) AS range
+) AS erased
 GROUP BY closed.event_id, closed.meeting_id, closed.room_sid
-HAVING bool_and(stored.count = known.declared AND NOT EXISTS (
+HAVING bool_and(stored.count + erased.count = known.declared AND NOT EXISTS (
     SELECT FROM dead_letters
     WHERE dead_letters.producer_id = known.producer_id AND dead_letters.meeting_id = known.meeting_id AND seq > 0
 ));

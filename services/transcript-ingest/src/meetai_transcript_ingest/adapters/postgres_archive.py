@@ -15,6 +15,8 @@ from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
 from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
+from meetai_transcript_ingest.domain.erasing import Tombstone
+from meetai_transcript_ingest.domain.errors import ErasedError
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord
 from meetai_transcript_ingest.domain.tail import PlacedLine
@@ -44,12 +46,15 @@ class PostgresArchive:
         with postgres_errors_translated():
             async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 days = await _days(connection, meeting_id)
-                if days is None:
-                    return ()
-                cursor = await connection.execute(
-                    QUERIES["lines_after"], {**days, "committed_since": committed_since, "count": limit, **place}
-                )
-                return tuple([_line(row) for row in await cursor.fetchall()])
+                rows: list[TupleRow] = []
+                if days is not None:
+                    cursor = await connection.execute(
+                        QUERIES["lines_after"], {**days, "committed_since": committed_since, "count": limit, **place}
+                    )
+                    rows = await cursor.fetchall()
+                if not rows:
+                    await _refuse_erased(connection, meeting_id)
+                return tuple([_line(row) for row in rows])
 
     async def version(self, meeting_id: str) -> int:
         """See `Archive.version`."""
@@ -90,6 +95,17 @@ async def _days(connection: AsyncConnection[TupleRow], meeting_id: str) -> dict[
     return {"meeting_id": meeting_id, "first_day": row[0], "last_day": row[1]}
 
 
+async def _refuse_erased(connection: AsyncConnection[TupleRow], meeting_id: str) -> None:
+    """Asked only where there is nothing to read, so that reading costs no more for it."""
+    row = await (await connection.execute(QUERIES["tombstone"], {"meeting_id": meeting_id})).fetchone()
+    if row is None:
+        return
+    erased_ms, producers, is_being_erased, known = row
+    tombstone = Tombstone(erased_ms, frozenset(producers))
+    if is_being_erased or all(tombstone.covers(producer_id) for producer_id in known):
+        raise ErasedError("erased on request")
+
+
 def _line(row: TupleRow) -> StoredLine:
     (
         producer_id,
@@ -121,7 +137,7 @@ def _line(row: TupleRow) -> StoredLine:
 
 
 def _record(row: TupleRow) -> ProducerRecord:
-    producer_id, room_sid, declared, stored, dead, present, firsts, lasts, named_lost, closed = row
+    producer_id, room_sid, declared, stored, dead, present, firsts, lasts, named_lost, closed, erased = row
     return ProducerRecord(
         producer_id=producer_id,
         room_sid=room_sid,
@@ -132,4 +148,5 @@ def _record(row: TupleRow) -> ProducerRecord:
         present_ranges=tuple(zip(firsts, lasts, strict=True)),
         named_lost=named_lost,
         closed=closed,
+        erased=erased,
     )

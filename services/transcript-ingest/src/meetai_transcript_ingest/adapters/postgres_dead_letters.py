@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from meetai_contracts.dead_letters import DeadLetterSummary
 from meetai_servicekit.postgres import Pool, load_queries
 from meetai_transcript_ingest.adapters.postgres import postgres_errors_translated
+from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
 from meetai_transcript_ingest.adapters.postgres_store import COMMIT_TIMEOUT_SECONDS, Connection, PostgresLineStore
 from meetai_transcript_ingest.domain.errors import LetterGoneError
 from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
@@ -66,7 +67,8 @@ class PostgresDeadLetters:
     async def rewrite(self, letter: KeptLetter, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Rewritten:
         """See `DeadLetters.rewrite`."""
         async with self._transaction() as connection:
-            outcome = await self._store.write(connection, parcels, letters)
+            written = await self._store.write(connection, parcels, letters)
+            outcome = written.outcome
             itself = next((new for new in letters if new.seq == letter.seq), None)
             if itself is not None:
                 await self._note_attempt(connection, letter, itself.reason, itself.detail)
@@ -74,6 +76,7 @@ class PostgresDeadLetters:
                 await self._note_attempt(connection, letter, "conflict", CONFLICT_DETAIL)
             else:
                 await self._remove(connection, letter.summary.id)
+                await complete_rooms(connection, written.rooms)
                 return Rewritten(outcome, removed=True)
             return Rewritten(outcome, removed=False)
 
@@ -85,6 +88,7 @@ class PostgresDeadLetters:
     async def discard(self, letter_id: int, *, actor: str) -> None:
         """See `DeadLetters.discard`."""
         async with self._transaction() as connection:
+            await connection.execute(_QUERIES["lock_meeting_of_letter"], {"id": letter_id})
             meeting_id, producer_id, seq, reason = await self._remove(connection, letter_id)
             counts = {"deadLetters": 1, "id": letter_id, "reason": reason, "producerId": producer_id, "seq": seq}
             await connection.execute(
@@ -98,6 +102,10 @@ class PostgresDeadLetters:
                     ),
                 },
             )
+            cursor = await connection.execute(
+                _QUERIES["room_of_producer"], {"producer_id": producer_id, "meeting_id": meeting_id}
+            )
+            await complete_rooms(connection, [room_sid for (room_sid,) in await cursor.fetchall()])
 
     async def _remove(self, connection: Connection, letter_id: int) -> TupleRow:
         row = await (await connection.execute(_QUERIES["remove_letter"], {"id": letter_id})).fetchone()

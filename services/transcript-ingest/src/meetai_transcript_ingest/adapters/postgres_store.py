@@ -8,10 +8,12 @@ dead-lettered (FACTS, PostgreSQL: 90 % of a raw COPY, where ON CONFLICT alone re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
+from uuid import UUID
 
+from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
@@ -19,6 +21,9 @@ from psycopg.rows import TupleRow
 from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.copy_text import copy_rows
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
+from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
+from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
+from meetai_transcript_ingest.domain.erasing import Tombstone, spare
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import merge, producer_day
@@ -31,6 +36,23 @@ COMMIT_TIMEOUT_SECONDS: Final = 12.0
 Connection = AsyncConnection[TupleRow]
 
 
+class Written(Struct, frozen=True):
+    """What a write came to, and the rooms that it may have completed."""
+
+    outcome: Committed
+    rooms: frozenset[str]
+
+
+class _Begun(Struct, frozen=True):
+    """What is left to write: lines as `placed` rows, in the order of `parcels`; how many were left out as erased."""
+
+    parcels: Sequence[Parcel]
+    letters: Sequence[DeadLetter]
+    placed: Sequence[str]
+    rooms: frozenset[str]
+    erased: int
+
+
 class PostgresLineStore:
     """Writes through a pool of its own, so that readers can't keep it waiting."""
 
@@ -41,24 +63,22 @@ class PostgresLineStore:
         """See `LineStore.commit`."""
         with postgres_errors_translated():
             async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
-                return await self.write(connection, parcels, letters)
+                written = await self.write(connection, parcels, letters)
+                await complete_rooms(connection, written.rooms)
+                return written.outcome
 
-    async def write(
-        self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]
-    ) -> Committed:
-        """Everything of a commit but the COMMIT. Must be the first in its transaction, which it may start again."""
+    async def write(self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Written:
+        """Everything of a commit but its end. Must be the first in its transaction, which it may start again."""
         ordered = in_write_order(parcels)
         rows = copy_rows(ordered)
-        taken = await self._declare(connection, ordered)
-        await self._bury(connection, letters)
+        begun = await self._begin(connection, ordered, rows, letters)
+        await self._bury(connection, begun.letters)
         try:
-            await _copy(
-                connection, "copy_lines", [f"{position}\t{row}" for position, row in zip(taken, rows, strict=True)]
-            )
+            await _copy(connection, "copy_lines", begun.placed)
         except UniqueViolation:
             await connection.rollback()
-            return await self._write_carefully(connection, ordered, rows, letters)
-        return Committed(lines=len(rows))
+            return await self._write_carefully(connection, await self._begin(connection, ordered, rows, letters))
+        return Written(Committed(lines=len(begun.placed), erased=begun.erased), begun.rooms)
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
         """See `LineStore.prepare_partitions`."""
@@ -68,40 +88,36 @@ class PostgresLineStore:
                 row = await cursor.fetchone()
                 return int(row[0]) if row else 0
 
-    async def _write_carefully(
-        self,
-        connection: Connection,
-        ordered: Sequence[Parcel],
-        rows: Sequence[str],
-        letters: Sequence[DeadLetter],
-    ) -> Committed:
+    async def _write_carefully(self, connection: Connection, begun: _Begun) -> Written:
         """Write a set some of whose ids are taken."""
-        taken = await self._declare(connection, ordered)
         await connection.execute(QUERIES["make_staging"])
-        staged = [f"{index}\t{position}\t{row}" for index, (position, row) in enumerate(zip(taken, rows, strict=True))]
-        await _copy(connection, "copy_staged", staged)
+        await _copy(connection, "copy_staged", [f"{index}\t{row}" for index, row in enumerate(begun.placed)])
         stored = (await connection.execute(QUERIES["insert_staged"])).rowcount
         differing = await (await connection.execute(QUERIES["conflicting_positions"])).fetchall()
         conflicts: list[DeadLetter] = []
         if differing:
-            written = [(parcel, line) for parcel in ordered for line in parcel.lines]
+            written = [(parcel, line) for parcel in begun.parcels for line in parcel.lines]
             conflicts = [
                 dead_line(*written[position], "conflict", "another line is stored under this id")
                 for (position,) in differing
             ]
-        await self._bury(connection, [*letters, *conflicts])
-        duplicates = len(rows) - stored - len(conflicts)
-        return Committed(lines=stored, duplicates=duplicates, conflicts=len(conflicts))
+        await self._bury(connection, [*begun.letters, *conflicts])
+        duplicates = len(begun.placed) - stored - len(conflicts)
+        outcome = Committed(lines=stored, duplicates=duplicates, conflicts=len(conflicts), erased=begun.erased)
+        return Written(outcome, begun.rooms)
 
-    async def _declare(self, connection: Connection, parcels: Sequence[Parcel]) -> list[int]:
-        """Say what is known of the producers, and take a position in its meeting for every line.
+    async def _begin(
+        self, connection: Connection, parcels: Sequence[Parcel], rows: Sequence[str], letters: Sequence[DeadLetter]
+    ) -> _Begun:
+        """Say what is known of the producers, take a position in its meeting for every line, and leave out what is erased.
 
-        Holds the rows of both until the end of the transaction: positions are seen in their order.
+        Holds the rows of producers and meetings until the end of the transaction: positions are seen in their order, and an
+        erasure comes either before this or after it.
         """
-        if not parcels:
-            return []
+        counts = lines_by_meeting(parcels, [letter.meeting_id for letter in letters if letter.meeting_id is not None])
+        if not counts:
+            return _Begun((), letters, (), frozenset(), 0)
         declarations = merge(parcel.declaration for parcel in parcels)
-        counts = lines_by_meeting(parcels)
         cursor = await connection.execute(
             QUERIES["declare_producers"],
             {
@@ -119,9 +135,20 @@ class PostgresLineStore:
             },
         )
         taken = await cursor.fetchall()
-        if not taken:
+        if len(taken) != len(counts):
             raise RefusedError("a producer belongs to another meeting")
-        return positions({row[0]: row[1] - counts[row[0]] for row in taken}, parcels)
+        before = {meeting_id: position - counts[meeting_id] for meeting_id, position, *_ in taken}
+        tombstones = {row[0]: Tombstone(row[2], frozenset(row[3])) for row in taken if row[2] is not None}
+        closed: dict[UUID, str] = dict(zip(taken[0][4] or (), taken[0][5] or (), strict=True)) if taken else {}
+        rooms = _ending(parcels, closed)
+        erased = 0
+        if tombstones:
+            spared = spare(parcels, letters, tombstones)
+            parcels, letters, erased = spared.parcels, spared.letters, spared.lines
+            rows = copy_rows(parcels)
+            await note_erased(connection, spared.erased)
+        placed = [f"{position}\t{row}" for position, row in zip(positions(before, parcels), rows, strict=True)]
+        return _Begun(parcels, letters, placed, rooms, erased)
 
     async def _bury(self, connection: Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -143,6 +170,12 @@ class PostgresLineStore:
                     for letter in letters
                 ],
             )
+
+
+def _ending(parcels: Sequence[Parcel], closed: Mapping[UUID, str]) -> frozenset[str]:
+    """Rooms of closed producers of which this brings lines or the end itself; nothing else can complete one."""
+    known = [parcel.declaration for parcel in parcels if parcel.lines or parcel.declaration.closed]
+    return frozenset(closed[about.producer_id] for about in known if about.producer_id in closed)
 
 
 async def _copy(connection: Connection, query: str, rows: Sequence[str]) -> None:

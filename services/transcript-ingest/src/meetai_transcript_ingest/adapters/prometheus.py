@@ -27,6 +27,7 @@ class PrometheusObserver:
         self._duplicates = counter("lines_duplicate", "Lines that were stored before, saying the same.", "stream")
         self._dead = counter("dead_letters", "Entries and lines put into the dead-letter table.", "reason")
         self._redriven = counter("dead_letters_redriven", "Dead letters tried again, by what became of them.", "fate")
+        self._erased = counter("meetings_erased", "Erasures finished.")
         self._published = counter("events_published", "Events put on the events stream.")
         self._unsent = gauge("events_unsent", "Events in the outbox that the events stream hasn't confirmed.")
         self._unsent_seconds = gauge("events_unsent_oldest_seconds", "How long the oldest of those has waited.")
@@ -62,6 +63,10 @@ class PrometheusObserver:
     def redriven(self, fate: str) -> None:
         """See `Observer.redriven`."""
         self._redriven.labels(fate).inc()
+
+    def erased(self) -> None:
+        """See `Observer.erased`."""
+        self._erased.inc()
 
     def published(self, events: int) -> None:
         """See `Observer.published`."""

@@ -1,6 +1,7 @@
 -- name: declare_producers(producer_ids, days, meeting_ids, room_sids, declared, opened, closed, gaps, meetings, counts, wake)
 -- What batches say of their producers, and the positions of their lines: a row a meeting with the last of those that it now
--- has, and none at all where a producer belongs to another meeting. One statement, because each costs a round trip. The
+-- has and with its tombstone, and none at all where a producer belongs to another meeting. Each row also has the producers
+-- among these that have closed by now, and their rooms. One statement, because each costs a round trip. The
 -- condition on the count makes PostgreSQL finish with the producers before it locks a meeting: every writer locks in one order.
 -- The wake-up goes out when this commits.
 WITH known_producers AS (
@@ -18,15 +19,20 @@ WITH known_producers AS (
         closed_at = coalesce(known.closed_at, excluded.closed_at),
         gaps = known.gaps + excluded.gaps
     WHERE known.meeting_id = excluded.meeting_id
-    RETURNING 1
+    RETURNING producer_id, room_sid, closed_at IS NOT NULL AS is_closed
+), closed_producers AS (
+    SELECT array_agg(producer_id) AS ids, array_agg(room_sid) AS rooms FROM known_producers WHERE is_closed
 ), taken AS (
     INSERT INTO meetings AS known (meeting_id, position)
     SELECT meeting_id, count FROM unnest(:meetings::text[], :counts::bigint[]) AS new (meeting_id, count)
     WHERE (SELECT count(*) FROM known_producers) = cardinality(:producer_ids::uuid[])
     ON CONFLICT (meeting_id) DO UPDATE SET position = known.position + excluded.position
-    RETURNING meeting_id, position
+    RETURNING meeting_id, position, erased_at, erased_producers
 )
-SELECT meeting_id, position, (SELECT pg_notify('meetai_transcript_lines', :wake)) FROM taken;
+SELECT meeting_id, position, (extract(epoch FROM erased_at) * 1000)::bigint, erased_producers,
+       (SELECT ids FROM closed_producers), (SELECT rooms FROM closed_producers),
+       (SELECT pg_notify('meetai_transcript_lines', :wake))
+FROM taken;
 
 -- name: copy_lines()!
 -- Columns as copy_text.py writes them, behind the position.
@@ -89,8 +95,18 @@ SELECT prepare_line_partitions(:first_day::date, :days::integer);
 
 -- name: producer_days(meeting_id)^
 -- The partitions that can hold a meeting's lines. Asked first, because the planner leaves the others out only when it is
--- given the days themselves.
-SELECT min(producer_started), max(producer_started) FROM producers WHERE meeting_id = :meeting_id;
+-- given the days themselves. None while the meeting is being erased: nothing is read of it from the erasure's first commit on.
+SELECT min(producer_started), max(producer_started) FROM producers
+WHERE meeting_id = :meeting_id
+  AND NOT EXISTS (SELECT FROM erasures WHERE meeting_id = :meeting_id AND finished_at IS NULL);
+
+-- name: tombstone(meeting_id)^
+-- Of an erased meeting: when it was erased, what that covers, whether rows are still being removed, and whom it has had.
+SELECT (extract(epoch FROM erased_at) * 1000)::bigint, erased_producers,
+       EXISTS (SELECT FROM erasures WHERE erasures.meeting_id = :meeting_id AND finished_at IS NULL),
+       ARRAY(SELECT producer_id FROM producers WHERE producers.meeting_id = :meeting_id)
+FROM meetings
+WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL;
 
 -- name: version(meeting_id)^
 SELECT position FROM meetings WHERE meeting_id = :meeting_id;
@@ -130,7 +146,8 @@ SELECT known.producer_id, known.room_sid, known.declared, stored.count, dead.cou
        ARRAY(SELECT lower(range) FROM unnest(present.ranges) AS range LIMIT :max_ranges),
        ARRAY(SELECT upper(range) - 1 FROM unnest(present.ranges) AS range LIMIT :max_ranges),
        (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(known.gaps - present.ranges) AS range),
-       known.closed_at IS NOT NULL
+       known.closed_at IS NOT NULL,
+       (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(known.erased) AS range)
 FROM producers AS known
 CROSS JOIN LATERAL (
     SELECT count(*), coalesce(range_agg(int8range(seq, seq + 1)), '{}') AS ranges
@@ -143,7 +160,7 @@ CROSS JOIN LATERAL (
     WHERE dead_letters.producer_id = known.producer_id AND dead_letters.meeting_id = known.meeting_id AND seq > 0
 ) AS dead
 CROSS JOIN LATERAL (
-    SELECT (stored.ranges + dead.ranges) * int8multirange(int8range(1, known.declared + 1)) AS ranges
+    SELECT (stored.ranges + dead.ranges + known.erased) * int8multirange(int8range(1, known.declared + 1)) AS ranges
 ) AS present
 WHERE known.meeting_id = :meeting_id
 ORDER BY known.producer_id;

@@ -27,5 +27,9 @@ class LetterGoneError(IngestError):
     """Reject: there is no such dead letter, or not any more."""
 
 
+class ErasedError(IngestError):
+    """Reject: the meeting was erased on request, and nothing has been said in it since."""
+
+
 class BadCursorError(IngestError):
     """Reject: a cursor that this service didn't give out."""

@@ -30,12 +30,12 @@ class PlacedLine(Struct, frozen=True):
     line: StoredLine
 
 
-def lines_by_meeting(parcels: Iterable[Parcel]) -> dict[str, int]:
-    """How many lines each meeting gets, 0 included.
+def lines_by_meeting(parcels: Iterable[Parcel], others: Iterable[str] = ()) -> dict[str, int]:
+    """How many lines each meeting gets, 0 included, and 0 for `others`.
 
     By meeting id in the order of code points, which UTF-8 has as well: every writer locks meetings in this order.
     """
-    counts: dict[str, int] = {}
+    counts = dict.fromkeys(others, 0)
     for parcel in parcels:
         meeting_id = parcel.declaration.meeting_id
         counts[meeting_id] = counts.get(meeting_id, 0) + len(parcel.lines)

@@ -17,8 +17,14 @@ from typing import Any
 from litestar import Request, Response, Router
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.problems import InvalidFieldError, UnavailableError, from_invalid_field, from_unavailable
-from meetai_transcript_ingest.domain.errors import BadCursorError, TryLaterError
+from meetai_servicekit.problems import (
+    InvalidFieldError,
+    UnavailableError,
+    from_invalid_field,
+    from_unavailable,
+    problem_response,
+)
+from meetai_transcript_ingest.domain.errors import BadCursorError, ErasedError, TryLaterError
 from meetai_transcript_ingest.http.access import may_read
 from meetai_transcript_ingest.http.exports import export_routes
 from meetai_transcript_ingest.http.transcript import transcript_routes
@@ -41,12 +47,16 @@ def routes(
         guards=[may_read(keys, participants)],
         security=[{"bearer": []}],
         tags=["transcripts"],
-        exception_handlers={BadCursorError: _bad_cursor, TryLaterError: _store_away},
+        exception_handlers={BadCursorError: _bad_cursor, ErasedError: _erased, TryLaterError: _store_away},
     )
 
 
 def _bad_cursor(request: Request[Any, Any, Any], error: BadCursorError) -> Response[bytes]:
     return from_invalid_field(request, InvalidFieldError("cursor", str(error)))
+
+
+def _erased(_request: Request[Any, Any, Any], _error: ErasedError) -> Response[bytes]:
+    return problem_response(410, "This meeting was erased on request.")
 
 
 def _store_away(request: Request[Any, Any, Any], _error: TryLaterError) -> Response[bytes]:

@@ -1,6 +1,7 @@
 """What the service does, over its ports. Must not know which servers stand behind them.
 
 - `store`: what arrives is made durable, and acknowledged after.
+- `erase`: a meeting is forgotten.
 - `publish`: what was decided is told on the events stream.
 - `redrive`: what could not be stored is stored after all, or discarded.
 - `read`: pages of a transcript, and the proof that it is complete.

@@ -87,6 +87,7 @@ class StoreEntries:
             lines=outcome.lines,
             duplicates=outcome.duplicates,
             conflicts=outcome.conflicts,
+            erased=outcome.erased,
             malformed=len(delivery.letters),
             ms=round(seconds * 1000, 2),
         )
@@ -134,4 +135,5 @@ def _sum(one: Committed, other: Committed) -> Committed:
         lines=one.lines + other.lines,
         duplicates=one.duplicates + other.duplicates,
         conflicts=one.conflicts + other.conflicts,
+        erased=one.erased + other.erased,
     )

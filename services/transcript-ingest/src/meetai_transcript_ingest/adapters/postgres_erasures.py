@@ -1,0 +1,168 @@
+"""`Erasures` on PostgreSQL: a tombstone in one small transaction, then what it covers, a bounded batch at a time.
+
+Owns the order of locks: producers, then lines and letters, as every commit; the meeting's row alone for the tombstone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from meetai_servicekit.postgres import Pool, load_queries
+from meetai_transcript_ingest.adapters.postgres import postgres_errors_translated
+from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
+from meetai_transcript_ingest.domain.erasing import Tombstone
+
+ERASE_TIMEOUT_SECONDS: Final = 12.0
+"""As for a commit: the server gives up a statement after 10 s (servicekit.postgres)."""
+BATCH_LINES: Final = 2_000
+"""Rows a transaction. Deleting that many takes some 20 ms, and no other meeting waits for it."""
+BATCH_LETTERS: Final = 200
+
+_QUERIES: Final = load_queries(Path(__file__).parent / "erasures.sql")
+
+
+async def note_erased(
+    connection: AsyncConnection[TupleRow], erased: Mapping[tuple[str, UUID], Collection[int]]
+) -> None:
+    """Put down which lines of these producers, each with its meeting, are erased. Their rows should be locked."""
+    if not erased:
+        return
+    await connection.execute(
+        _QUERIES["note_erased"],
+        {
+            "meeting_ids": [meeting_id for meeting_id, _ in erased],
+            "producer_ids": [producer_id for _, producer_id in erased],
+            "ranges": ["{" + ",".join(f"[{seq},{seq}]" for seq in sorted(seqs)) + "}" for seqs in erased.values()],
+        },
+    )
+
+
+class PostgresErasures:
+    """Shares the writers' pool, one connection at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def request(self, meeting_id: str, *, actor: str) -> None:
+        """See `Erasures.request`."""
+        named = {"meeting_id": meeting_id}
+        async with self._transaction() as connection:
+            row = await (await connection.execute(_QUERIES["bury_meeting"], named)).fetchone()
+            tombstone = Tombstone(row[0] if row else 0)
+            known = await (await connection.execute(_QUERIES["known_producers"], named)).fetchall()
+            early = [producer_id for producer_id, _, _ in known if not tombstone.covers(producer_id)]
+            if early:
+                await connection.execute(_QUERIES["name_early_producers"], {**named, "producer_ids": early})
+            await connection.execute(_QUERIES["request_erasure"], {**named, "actor": actor})
+            await self._audit(connection, actor, "erasure_requested", meeting_id, {"producers": len(known)})
+
+    async def erase_some(self, meeting_id: str) -> bool:
+        """See `Erasures.erase_some`."""
+        named = {"meeting_id": meeting_id}
+        async with self._transaction() as connection:
+            row = await (await connection.execute(_QUERIES["tombstone"], named)).fetchone()
+            if row is None:
+                return False
+            tombstone = Tombstone(row[0], frozenset(row[1]))
+            known = await (await connection.execute(_QUERIES["known_producers"], named)).fetchall()
+            covered = [(producer_id, day) for producer_id, day, _ in known if tombstone.covers(producer_id)]
+            if await self._erase_lines(connection, meeting_id, covered):
+                return True
+            if await self._erase_letters(connection, meeting_id, tombstone):
+                return True
+            return await self._finish(connection, meeting_id, {room_sid for _, _, room_sid in known})
+
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """See `Erasures.unfinished`."""
+        async with self._transaction() as connection:
+            cursor = await connection.execute(_QUERIES["unfinished_erasures"], {"batch": limit})
+            return tuple([meeting_id for (meeting_id,) in await cursor.fetchall()])
+
+    async def _erase_lines(
+        self, connection: AsyncConnection[TupleRow], meeting_id: str, covered: Sequence[tuple[UUID, object]]
+    ) -> int:
+        """Lines of as many producers as make up a batch; how many these are."""
+        gone = 0
+        for producer_id, day in covered:
+            await connection.execute(_QUERIES["lock_producers"], {"producer_ids": [producer_id]})
+            cursor = await connection.execute(
+                _QUERIES["erase_lines"],
+                {"producer_started": day, "producer_id": producer_id, "batch": BATCH_LINES - gone},
+            )
+            seqs = [seq for (seq,) in await cursor.fetchall()]
+            if seqs:
+                await note_erased(connection, {(meeting_id, producer_id): seqs})
+            gone += len(seqs)
+            if gone >= BATCH_LINES:
+                break
+        if gone:
+            await connection.execute(
+                _QUERIES["count_erased"], {"meeting_id": meeting_id, "lines": gone, "dead_letters": 0}
+            )
+        return gone
+
+    async def _erase_letters(self, connection: AsyncConnection[TupleRow], meeting_id: str, tombstone: Tombstone) -> int:
+        """Letters that the tombstone covers, and those that may be this meeting's for all that can be told."""
+        after = 0
+        doomed: list[TupleRow] = []
+        while not doomed:
+            cursor = await connection.execute(
+                _QUERIES["letters_of_meeting"], {"meeting_id": meeting_id, "after": after, "batch": BATCH_LETTERS}
+            )
+            found = await cursor.fetchall()
+            if not found:
+                break
+            after = found[-1][0]
+            doomed = [row for row in found if tombstone.covers(row[1])]
+        erased: dict[tuple[str, UUID], set[int]] = {}
+        for _, producer_id, seq in doomed:
+            if producer_id is not None and seq:
+                erased.setdefault((meeting_id, producer_id), set()).add(seq)
+        if doomed:
+            await connection.execute(_QUERIES["lock_producers"], {"producer_ids": [known for _, known in erased]})
+            await connection.execute(_QUERIES["erase_letters"], {"ids": [row[0] for row in doomed]})
+            await note_erased(connection, erased)
+        needle = msgspec.msgpack.encode(meeting_id)
+        cursor = await connection.execute(
+            _QUERIES["erase_unattributed_letters"], {"needle": needle, "batch": BATCH_LETTERS}
+        )
+        gone = len(doomed) + cursor.rowcount
+        if gone:
+            await connection.execute(
+                _QUERIES["count_erased"], {"meeting_id": meeting_id, "lines": 0, "dead_letters": gone}
+            )
+        return gone
+
+    async def _finish(self, connection: AsyncConnection[TupleRow], meeting_id: str, rooms: set[str]) -> bool:
+        named = {"meeting_id": meeting_id}
+        await connection.execute(_QUERIES["lock_meeting"], named)
+        done = await (await connection.execute(_QUERIES["finish_erasure"], named)).fetchone()
+        if done is not None:
+            actor, lines, dead_letters = done
+            counts = {"lines": lines, "deadLetters": dead_letters}
+            await connection.execute(_QUERIES["bump_position"], named)
+            await self._audit(connection, actor, "erasure_finished", meeting_id, counts)
+            await complete_rooms(connection, rooms)
+        return False
+
+    async def _audit(
+        self, connection: AsyncConnection[TupleRow], actor: str, action: str, meeting_id: str, counts: Mapping[str, int]
+    ) -> None:
+        row = {"actor": actor, "action": action, "meeting_id": meeting_id, "counts": Jsonb(dict(counts))}
+        await connection.execute(_QUERIES["write_audit"], row)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
+        with postgres_errors_translated():
+            async with asyncio.timeout(ERASE_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                yield connection
