@@ -224,7 +224,7 @@ def test_log_tells_of_each_set_without_a_word_of_it(replica: Ingest, stream_clie
     assert sum(record["lines"] for record in told) == 2
     assert set(told[0]) == {
         *("event", "level", "at", "service", "stream", "first_entry", "last_entry", "entries"),
-        *("lines", "duplicates", "conflicts", "malformed", "ms"),
+        *("lines", "duplicates", "conflicts", "erased", "malformed", "ms"),
     }
     assert "line 1 of" not in replica.log()
     assert "Zoë" not in replica.log()
