@@ -143,6 +143,21 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
     "transcript-page": api.TranscriptPage(
         lines=tuple(api.stored_line(line, START) for line in _LINES), next="eyJzIjoyfQ"
     ),
+    "search-page": api.SearchPage(
+        hits=(
+            api.SearchHit(
+                meeting_id=MEETING,
+                id=f"{PRODUCER}:1",
+                speaker=transcript.CaptionSpeaker("u-1", "Ann Überall", "human"),
+                snippet="Good <mark>morning</mark>, 世界.",
+                started_ms=START_MS,
+                ended_ms=START_MS + 1_200,
+                language="en",
+            ),
+        ),
+        next="eyJzIjoyfQ",
+        indexed_through=START,
+    ),
     "integrity": api.Integrity(
         meeting_id=MEETING,
         verdict="incomplete",

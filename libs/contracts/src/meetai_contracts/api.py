@@ -98,6 +98,38 @@ class TranscriptPage(Struct, frozen=True, rename="camel"):
     next: str | None
 
 
+class SearchHit(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A line that a search has found.
+
+    Attributes:
+        meeting_id: Where it was said.
+        id: The line's id, as in the transcript.
+        snippet: The part of its text with the first match, as HTML: matches in `<mark>`, all else escaped, `…` where text is
+            left out.
+    """
+
+    meeting_id: str
+    id: str
+    speaker: CaptionSpeaker
+    snippet: str
+    started_ms: UnixMs
+    ended_ms: UnixMs
+    language: str | None = None
+
+
+class SearchPage(Struct, frozen=True, rename="camel"):
+    """Hits, the newest first.
+
+    Attributes:
+        next: An opaque cursor, null on the last page.
+        indexed_through: Lines with an earlier `committedAt` have been looked through; later ones may not be found yet.
+    """
+
+    hits: tuple[SearchHit, ...]
+    next: str | None
+    indexed_through: Zoned
+
+
 class ProducerIntegrity(Struct, frozen=True, rename="camel"):
     """What is known of one agent job's lines.
 

@@ -27,6 +27,7 @@ MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     api.TokenRequest,
     api.TokenResponse,
     api.TranscriptPage,
+    api.SearchPage,
     api.Integrity,
     api.LedgerPage,
     dead_letters.DeadLetterPage,
