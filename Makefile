@@ -21,10 +21,13 @@ RUN := .venv/bin/python -m meetai_local
 # `make up DETACH=1` returns once all is ready; `make demo SPEAKERS=6` puts six people in the room.
 DETACH ?=
 SPEAKERS ?= 3
+# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`.
+BENCH ?= ingest
+ARGS ?=
 # More arguments for pytest, as in `make test PYTEST="-k attribution"`.
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test check format clean
+.PHONY: help setup setup-dev up down status demo test bench check format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +52,9 @@ demo: setup ## Hold a meeting: SPEAKERS people talk, captions appear, the transc
 
 test: setup-dev ## Run all tests: unit, contract, integration, e2e
 	.venv/bin/python -m pytest tests $(PYTEST)
+
+bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest ARGS=--help)
+	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)
 
 check: setup-dev ## Lint, format check, types and import layers
 	.venv/bin/ruff check .
