@@ -273,6 +273,7 @@ class FakeObserver:
         self.dead: dict[str, int] = {}
         self.fates: dict[str, int] = {}
         self.erasures = 0
+        self.gone: dict[str, int] = {}
         self.published_events = 0
         self.unsent: Unsent | None = None
         self.postponed_work: list[str] = []
@@ -291,6 +292,9 @@ class FakeObserver:
 
     def erased(self) -> None:
         self.erasures += 1
+
+    def expired(self, what: str, count: int) -> None:
+        self.gone[what] = self.gone.get(what, 0) + count
 
     def published(self, events: int) -> None:
         self.published_events += events

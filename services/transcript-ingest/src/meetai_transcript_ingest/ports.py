@@ -5,7 +5,7 @@ Every method raises `TryLaterError` where its server can't answer now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, Protocol
 
@@ -100,6 +100,19 @@ class Erasures(Protocol):
 
     async def unfinished(self, limit: int) -> tuple[str, ...]:
         """Meetings whose erasure isn't finished, the oldest first."""
+
+
+class Retention(Protocol):
+    """What is kept only so long."""
+
+    async def drop_partitions(self, before: date) -> tuple[int, bool]:
+        """Drop the partitions of days before `before` with what is known of their producers.
+
+        Returns how many, and whether these were all: not when somebody was in the way.
+        """
+
+    async def expire_some(self, before: datetime, *, audit_before: datetime) -> Mapping[str, int]:
+        """Remove a bounded part of what is older and in no partition of its own; counts by kind, empty when nothing is left."""
 
 
 class Archive(Protocol):
@@ -223,6 +236,9 @@ class Observer(Protocol):
 
     def erased(self) -> None:
         """A meeting's erasure is finished."""
+
+    def expired(self, what: str, count: int) -> None:
+        """Something older than the retention was removed: partitions, or rows of a kind."""
 
     def published(self, events: int) -> None:
         """Events are on the events stream."""

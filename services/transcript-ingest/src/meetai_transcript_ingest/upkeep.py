@@ -13,6 +13,7 @@ import structlog
 from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.ports import Observer, Outbox
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
+from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.publish import PublishEvents
 
 RELAY_INTERVAL_SECONDS: Final = 1.0
@@ -21,6 +22,10 @@ BACKLOG_INTERVAL_SECONDS: Final = 15.0
 
 ERASURE_INTERVAL_SECONDS: Final = 2.0
 """Readers see nothing of an erased meeting meanwhile; this is how soon its rows begin to go after a crash."""
+
+EXPIRY_INTERVAL_SECONDS: Final = 3_600.0
+"""A partition falls due once a day; late arrivals of a day that is gone are seen for this long at most."""
+EXPIRY_RETRY_SECONDS: Final = 60.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -54,6 +59,13 @@ async def finish_erasures(erase: EraseMeeting, *, observer: Observer, sleep: Sle
     while True:
         await sleep(ERASURE_INTERVAL_SECONDS)
         await attempt("erase", erase.go_on, observer)
+
+
+async def expire(expire_transcripts: ExpireTranscripts, *, observer: Observer, sleep: Sleep) -> None:
+    """Forget what is older than the retention; sooner again where somebody was in the way."""
+    while True:
+        is_done = await attempt("expire", expire_transcripts, observer)
+        await sleep(EXPIRY_INTERVAL_SECONDS if is_done else EXPIRY_RETRY_SECONDS)
 
 
 async def attempt(what: str, work: Callable[[], Awaitable[int]], observer: Observer) -> int:

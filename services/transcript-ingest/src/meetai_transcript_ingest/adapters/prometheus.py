@@ -28,6 +28,7 @@ class PrometheusObserver:
         self._dead = counter("dead_letters", "Entries and lines put into the dead-letter table.", "reason")
         self._redriven = counter("dead_letters_redriven", "Dead letters tried again, by what became of them.", "fate")
         self._erased = counter("meetings_erased", "Erasures finished.")
+        self._expired = counter("expired", "Partitions dropped and rows removed, older than the retention.", "what")
         self._published = counter("events_published", "Events put on the events stream.")
         self._unsent = gauge("events_unsent", "Events in the outbox that the events stream hasn't confirmed.")
         self._unsent_seconds = gauge("events_unsent_oldest_seconds", "How long the oldest of those has waited.")
@@ -67,6 +68,10 @@ class PrometheusObserver:
     def erased(self) -> None:
         """See `Observer.erased`."""
         self._erased.inc()
+
+    def expired(self, what: str, count: int) -> None:
+        """See `Observer.expired`."""
+        self._expired.labels(what).inc(count)
 
     def published(self, events: int) -> None:
         """See `Observer.published`."""

@@ -2,6 +2,7 @@
 
 - `store`: what arrives is made durable, and acknowledged after.
 - `erase`: a meeting is forgotten.
+- `expire`: what is older than the retention is forgotten.
 - `publish`: what was decided is told on the events stream.
 - `redrive`: what could not be stored is stored after all, or discarded.
 - `read`: pages of a transcript, and the proof that it is complete.
