@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from meetai_servicekit.secret import Secret
 from meetai_transcript_ingest import http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
+from meetai_transcript_ingest.usecases.follow import FollowTranscript
 
 READER_KEY, _READER = new_service_key("reader", frozenset({"transcripts:read"}))
 OTHER_KEY, _OTHER = new_service_key("other", frozenset({"events:read"}))
@@ -43,6 +45,10 @@ class FakeReadingObserver:
 
     def __init__(self) -> None:
         self.exports: list[tuple[str, bool]] = []
+        self.clients = 0
+
+    def following(self, clients: int) -> None:
+        self.clients = clients
 
     def exported(self, suffix: str, *, is_whole: bool) -> None:
         self.exports.append((suffix, is_whole))
@@ -57,6 +63,7 @@ def create_app(
         ReadTranscript(store),
         ProveTranscript(store),
         ExportTranscript(store, observer or FakeReadingObserver()),
+        FollowTranscript(store, observer or FakeReadingObserver(), max_clients=5, monotonic=time.monotonic),
         keys=ServiceKeys.parse_setting(f"{_READER},{_OTHER}"),
         participants=tokens if with_participants else None,
     )

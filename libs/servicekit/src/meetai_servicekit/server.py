@@ -6,9 +6,11 @@ couldn't be had.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -26,6 +28,13 @@ BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s after which usual load balancers drop an idle connection, so that they close first."""
 
+STALLED_SECONDS: Final = 30.0
+"""A closed connection whose peer takes none of its last bytes for so long is given up. TCP itself would keep it for ever, and
+its buffer: the peer is there, and acknowledges that its window is shut."""
+STALLED_AT_END_SECONDS: Final = 2.0
+"""The same at SIGTERM, so that one such peer doesn't hold up the process for `GRACEFUL_SECONDS`."""
+SWEEP_SECONDS: Final = 0.5
+
 log = structlog.get_logger()
 
 
@@ -33,14 +42,38 @@ Drain = Callable[[], Awaitable[None]]
 
 
 class _DrainingServer(uvicorn.Server):
-    """Goes on answering while what the process does beside HTTP comes to its end."""
+    """Goes on answering while what the process does beside HTTP comes to its end, and lets nobody hold that up."""
 
     drain: Drain | None = None
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sweeping = asyncio.create_task(self._give_up_stalled(), name="give up stalled connections")
+        try:
+            await super()._serve(sockets)
+        finally:
+            sweeping.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.drain is not None:
             await self.drain()
         await super().shutdown(sockets)
+
+    async def _give_up_stalled(self) -> None:
+        """Abort closed connections that don't come to their end, because nothing of what they still hold is taken."""
+        since: dict[object, tuple[int, float]] = {}
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            patience = STALLED_AT_END_SECONDS if self.should_exit else STALLED_SECONDS
+            closing = [known.transport for known in self.server_state.connections if known.transport.is_closing()]
+            left = {transport: transport.get_write_buffer_size() for transport in closing}
+            since = {
+                transport: since[transport] if since.get(transport, (-1, now))[0] == size else (size, now)
+                for transport, size in left.items()
+            }
+            for transport in closing:
+                if now - since[transport][1] >= patience:
+                    transport.abort()
 
 
 def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain | None = None) -> int:

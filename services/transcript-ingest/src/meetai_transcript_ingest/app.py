@@ -25,7 +25,7 @@ from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.postgres import check_schema, create_pool, expected_migrations, migrate
-from meetai_servicekit.server import serve
+from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
@@ -34,9 +34,9 @@ from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
-from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetention
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
+from meetai_transcript_ingest.adapters.postgres_wakeups import PostgresWakeups
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
 from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
@@ -44,11 +44,11 @@ from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahe
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_transcript_ingest.upkeep import expire, finish_erasures, relay_events, watch_outbox
+from meetai_transcript_ingest.upkeep import finish_erasures, relay_events, watch_outbox
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
-from meetai_transcript_ingest.usecases.place import keep_lines_placed
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
-from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
+from meetai_transcript_ingest.usecases.follow import FollowTranscript, keep_listening
+from meetai_transcript_ingest.usecases.place import keep_lines_placed
 from meetai_transcript_ingest.usecases.publish import PublishEvents
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 
@@ -71,8 +71,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     return EXIT_BAD_SETTINGS
 
 
-def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
-    """The application. Nothing is opened before it starts up, and it starts whichever server is away."""
+def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService, Drain]:
+    """The application, and what lets it end. Nothing is opened before it starts up, and it starts whichever server is away."""
     registry = CollectorRegistry()
     observer = PrometheusObserver(registry)
     database_url = settings.database_url.reveal()
@@ -104,12 +104,13 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
     works["watch outbox"] = partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep)
     erase = EraseMeeting(PostgresErasures(writers), observer=observer, monotonic=time.monotonic)
     works["erasures"] = partial(finish_erasures, erase, observer=observer, sleep=asyncio.sleep)
-    if settings.retention_days is not None:
-        retention = PostgresRetention(writers)
-        forget = ExpireTranscripts(retention, days=settings.retention_days, observer=observer, now=partial(datetime.now, UTC))
-        works["retention"] = partial(expire, forget, observer=observer, sleep=asyncio.sleep)
     works["partitions"] = partial(keep_partitions_ahead, store, patience=patience, today=_today, sleep=asyncio.sleep)
     works["place lines"] = partial(keep_lines_placed, PostgresUpgrade(writers), patience=patience, sleep=asyncio.sleep)
+    reading = PrometheusReadingObserver(registry)
+    archive = PostgresArchive(readers)
+    follow = FollowTranscript(archive, reading, max_clients=settings.stream_clients_max, monotonic=time.monotonic)
+    wakeups = PostgresWakeups(database_url, wake=follow.wake, application=f"{SERVICE}-listen")
+    works["listen"] = partial(keep_listening, wakeups, patience=patience)
     expected = expected_migrations(MIGRATIONS)
 
     @asynccontextmanager
@@ -133,15 +134,14 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
 
     letters = PostgresDeadLetters(writers, store)
     redrive = Redrive(letters, observer=observer, monotonic=time.monotonic)
-    archive = PostgresArchive(readers)
-    reading = PrometheusReadingObserver(registry)
-    return create_http_service(
+    service = create_http_service(
         title="MeetAI transcript-ingest",
         routes=[
             http.routes(
                 ReadTranscript(archive),
                 ProveTranscript(archive),
                 ExportTranscript(archive, reading),
+                follow,
                 keys=settings.service_keys,
                 participants=_participant_tokens(settings),
             ),
@@ -152,6 +152,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> HttpService:
         registry=registry,
         lifespan=[lifespan],
     )
+    return service, follow.close
 
 
 def consumer_name() -> str:
@@ -162,7 +163,8 @@ def consumer_name() -> str:
 def _serve(settings: IngestSettings) -> int:
     configure_logging(SERVICE, settings.log_level)
     fate = ProcessFate()
-    return serve(create_app(settings, fate), host=settings.host, port=settings.port, fate=fate)
+    app, drain = create_app(settings, fate)
+    return serve(app, host=settings.host, port=settings.port, fate=fate, drain=drain)
 
 
 async def _dead_letters(settings: DatabaseSettings, command: commands.DeadLetterCommand) -> int:

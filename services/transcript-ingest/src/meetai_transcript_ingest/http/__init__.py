@@ -4,6 +4,7 @@
 - `transcript`: pages of lines, and the integrity.
 - `exports`: the whole transcript as a file.
 - `conditional`: answers that a client has already.
+- `live`: the transcript as it comes.
 - `specification`: how a route fails, for the OpenAPI document.
 - `streaming`: responses that are written piece by piece, to clients that keep up.
 
@@ -27,15 +28,18 @@ from meetai_servicekit.problems import (
 from meetai_transcript_ingest.domain.errors import BadCursorError, ErasedError, TryLaterError
 from meetai_transcript_ingest.http.access import may_read
 from meetai_transcript_ingest.http.exports import export_routes
+from meetai_transcript_ingest.http.live import live_routes
 from meetai_transcript_ingest.http.transcript import transcript_routes
 from meetai_transcript_ingest.ports import ParticipantTokens
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
+from meetai_transcript_ingest.usecases.follow import FollowTranscript
 
 
 def routes(
     read_transcript: ReadTranscript,
     prove_transcript: ProveTranscript,
     export_transcript: ExportTranscript,
+    follow_transcript: FollowTranscript,
     *,
     keys: ServiceKeys,
     participants: ParticipantTokens | None,
@@ -43,7 +47,11 @@ def routes(
     """This service's own routes; without `participants` service keys alone open them."""
     return Router(
         "/v1/meetings/{meeting_id:str}",
-        route_handlers=[*transcript_routes(read_transcript, prove_transcript), *export_routes(export_transcript)],
+        route_handlers=[
+            *transcript_routes(read_transcript, prove_transcript),
+            *export_routes(export_transcript),
+            *live_routes(follow_transcript),
+        ],
         guards=[may_read(keys, participants)],
         security=[{"bearer": []}],
         tags=["transcripts"],

@@ -18,42 +18,74 @@ from litestar.types import Receive, Send
 WRITE_TIMEOUT_SECONDS: Final = 30.0
 """TCP sends a lost packet again after 1, 2, 4, 8 and 16 s (RFC 6298): a link that is worse than that is gone."""
 
+ENDING_SECONDS: Final = 1.0
+"""At SIGTERM a client that reads gets its last chunk in milliseconds; one that doesn't must not hold up the process."""
+
 
 class PiecewiseResponse(Response[bytes]):
-    """A 200 whose body is made while it is sent. `media_type` is taken as it is, with its parameters."""
+    """A 200 whose body is made while it is sent.
+
+    Args:
+        pieces: The body.
+        media_type: Taken as it is, with its parameters.
+        headers: The others.
+        timeout_seconds: For how long the client may take nothing.
+        ending: Set when the body is about to end by itself, and is cut off if it doesn't.
+    """
 
     def __init__(
-        self, pieces: AsyncGenerator[bytes], *, media_type: str, headers: Mapping[str, str], timeout_seconds: float
+        self,
+        pieces: AsyncGenerator[bytes],
+        *,
+        media_type: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        ending: asyncio.Event | None = None,
     ) -> None:
         super().__init__(b"", media_type=media_type, headers={"Content-Type": media_type, **headers})
         self._pieces = pieces
         self._timeout_seconds = timeout_seconds
+        self._ending = ending
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **defaults: Any) -> ASGIResponse:  # noqa: ARG002 - Litestar's signature
         """See `Response.to_asgi_response`; a router's defaults don't apply."""
-        return _Writing(self._pieces, self.headers, self._timeout_seconds)
+        return _Writing(self._pieces, self.headers, self._timeout_seconds, self._ending)
 
 
 class _Writing(ASGIResponse):
     _should_set_content_length = False
 
-    def __init__(self, pieces: AsyncGenerator[bytes], headers: dict[str, Any], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes],
+        headers: dict[str, Any],
+        timeout_seconds: float,
+        ending: asyncio.Event | None,
+    ) -> None:
         super().__init__(headers=headers)
         self._pieces = pieces
         self._timeout_seconds = timeout_seconds
+        self._ending = ending or asyncio.Event()
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         """Write until the body or the client has ended."""
         writing = asyncio.create_task(self._write(send), name="write response")
         gone = asyncio.create_task(_disconnected(receive), name="watch client")
+        ending = asyncio.create_task(self._ended(), name="watch end")
+        tasks = {writing, gone, ending}
         try:
-            await asyncio.wait({writing, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
                 writing.result()
         finally:
-            writing.cancel()
-            gone.cancel()
-            await asyncio.wait({writing, gone})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _ended(self) -> None:
+        """Returns some time after everything is to end; whatever can end by itself has done so by then."""
+        await self._ending.wait()
+        await asyncio.sleep(ENDING_SECONDS)
 
     async def _write(self, send: Send) -> None:
         async with aclosing(self._pieces):
