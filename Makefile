@@ -24,10 +24,12 @@ SPEAKERS ?= 3
 # What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`.
 BENCH ?= ingest
 ARGS ?=
+# `make planted BUGS=ingest` plants only those whose names hold the word.
+BUGS ?=
 # More arguments for pytest, as in `make test PYTEST="-k attribution"`.
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench check format clean
+.PHONY: help setup setup-dev up down status demo test bench planted check format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,9 @@ test: setup-dev ## Run all tests: unit, contract, integration, e2e
 
 bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest ARGS=--help)
 	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)
+
+planted: setup-dev ## Plant one bug at a time and show that the tests catch it (BUGS="word …" for some)
+	@.venv/bin/python -m tests.planted $(BUGS)
 
 check: setup-dev ## Lint, format check, types and import layers
 	.venv/bin/ruff check .
