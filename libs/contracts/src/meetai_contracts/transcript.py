@@ -28,12 +28,16 @@ LIVE_TOPIC: Final = "meetai.transcript"
 BATCH_FIELD: Final = "b"
 """Field of a stream entry that holds the batch."""
 
+_SHORT_TEXT: Final = MAX_TEXT_BYTES // 4
+_SHORT_SPEAKER: Final = MAX_SPEAKER_BYTES // 4
+"""Characters that fit whatever they are. Every line ever said is checked when it is read: without calls, where that suffices."""
+
 SpeakerKind = Literal["human", "agent"]
 BatchKind = Literal["open", "lines", "gap", "close"]
 BATCH_VERSION: Final = 1
 
 
-class Speaker(Struct, frozen=True, array_like=True):
+class Speaker(Struct, frozen=True, array_like=True, gc=False):
     """Who said a line.
 
     Attributes:
@@ -47,11 +51,13 @@ class Speaker(Struct, frozen=True, array_like=True):
     kind: SpeakerKind
 
     def __post_init__(self) -> None:
-        _check_text_bytes(self.identity, "identity", MAX_SPEAKER_BYTES)
-        _check_text_bytes(self.name, "name", MAX_SPEAKER_BYTES)
+        identity, name = self.identity, self.name
+        if "\0" in identity or "\0" in name or len(identity) > _SHORT_SPEAKER or len(name) > _SHORT_SPEAKER:
+            _check_text_bytes(identity, "identity", MAX_SPEAKER_BYTES)
+            _check_text_bytes(name, "name", MAX_SPEAKER_BYTES)
 
 
-class TranscriptLine(Struct, frozen=True, array_like=True):
+class TranscriptLine(Struct, frozen=True, array_like=True, gc=False):
     """One final line, as the agent writes it to the stream.
 
     Attributes:
@@ -75,10 +81,13 @@ class TranscriptLine(Struct, frozen=True, array_like=True):
     interrupted: bool = False
 
     def __post_init__(self) -> None:
-        if not self.text:
+        text = self.text
+        if not text:
             raise ValueError("text must not be empty")
-        _check_text_bytes(self.text, "text", MAX_TEXT_BYTES)
-        _check_text_bytes(self.language or "", "language", MAX_TEXT_BYTES)
+        if "\0" in text or len(text) > _SHORT_TEXT:
+            _check_text_bytes(text, "text", MAX_TEXT_BYTES)
+        if self.language is not None:
+            _check_text_bytes(self.language, "language", MAX_TEXT_BYTES)
         if self.ended_ms < self.started_ms:
             raise ValueError("ended_ms must not be before started_ms")
 
@@ -88,7 +97,7 @@ class TranscriptLine(Struct, frozen=True, array_like=True):
         return line_id(self.producer_id, self.seq)
 
 
-class TranscriptBatch(Struct, frozen=True, array_like=True):
+class TranscriptBatch(Struct, frozen=True, array_like=True, gc=False):
     """One stream entry. Frozen once built: a retry sends the same bytes.
 
     Attributes:
@@ -129,8 +138,9 @@ class TranscriptBatch(Struct, frozen=True, array_like=True):
             return
         if len(self.lines) != self.last_seq - self.first_seq + 1:
             raise ValueError("lines must be as many as the range first_seq to last_seq")
+        producer = self.producer_id.int  # what UUID compares, without a call a line
         for seq, line in enumerate(self.lines, self.first_seq):
-            if line.seq != seq or line.producer_id != self.producer_id:
+            if line.seq != seq or line.producer_id.int != producer:
                 raise ValueError("lines must follow one another in seq, all of this producer")
 
 
