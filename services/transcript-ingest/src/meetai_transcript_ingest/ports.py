@@ -266,8 +266,18 @@ class Upgrade(Protocol):
         """Give every line that has no position one, after those of its meeting that have; returns how many got one."""
 
 
+class Wakeups(Protocol):
+    """Who says that there may be new lines."""
+
+    async def listen(self) -> None:
+        """Hand on wake-ups until the connection is lost; after each time without one, wake everybody."""
+
+
 class ReadingObserver(Protocol):
     """Who counts how transcripts are read."""
+
+    def following(self, clients: int) -> None:
+        """So many follow a meeting now."""
 
     def exported(self, suffix: str, *, is_whole: bool) -> None:
         """An export has ended; it isn't whole when the store or the reader went away."""

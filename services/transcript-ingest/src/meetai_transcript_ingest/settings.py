@@ -85,6 +85,7 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
     Attributes:
         livekit_api_key, livekit_api_secret: The key pair that participants' tokens are signed with. Without it service keys
             alone may read.
+        stream_clients_max: Of this process; one more is answered 503.
         retention_days: Counted from the day (UTC) on which an agent's job started; unset, nothing is forgotten.
         transcript_stream_shards: The same number as the agents use; each shard is one stream.
     """
@@ -97,6 +98,7 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
     ) = None
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")] | None = None
     transcript_stream_shards: Annotated[int, Meta(ge=1, le=256, description="How many transcript streams.")] = 1
+    stream_clients_max: Annotated[int, Meta(ge=0, description="How many clients may follow a meeting at once.")] = 500
     retention_days: Annotated[int, Meta(ge=1, le=36_500, description="How long transcripts are kept.")] | None = None
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8103
 

@@ -105,12 +105,17 @@ class PrometheusReadingObserver:
     """Counts into one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._clients = Gauge("meetai_ingest_sse_clients", "Clients that follow a meeting now.", registry=registry)
         self._exports = Counter(
             "meetai_ingest_exports",
             "Transcripts exported, by format; cut: the store or the reader went away before the end.",
             ("format", "outcome"),
             registry=registry,
         )
+
+    def following(self, clients: int) -> None:
+        """See `ReadingObserver.following`."""
+        self._clients.set(clients)
 
     def exported(self, suffix: str, *, is_whole: bool) -> None:
         """See `ReadingObserver.exported`."""

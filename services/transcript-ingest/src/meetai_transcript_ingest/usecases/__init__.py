@@ -5,6 +5,8 @@
 - `expire`: what is older than the retention is forgotten.
 - `publish`: what was decided is told on the events stream.
 - `redrive`: what could not be stored is stored after all, or discarded.
+- `follow`: a meeting's lines as they come, from any place on.
+- `place`: what an upgrade leaves without a position gets one.
 - `read`: pages of a transcript, and the proof that it is complete.
 - `export`: a whole transcript as a file.
 """
