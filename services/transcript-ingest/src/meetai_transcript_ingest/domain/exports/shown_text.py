@@ -6,7 +6,7 @@ mean something else. Must not know any format's own markup.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,30 +17,33 @@ NAMELESS: Final = "Unknown speaker"
 
 _FIRST_STRONG_ISOLATE: Final = "\u2068"
 _POP_DIRECTIONAL_ISOLATE: Final = "\u2069"
-_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
-_CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-_BIDI: Final = dict.fromkeys(map(ord, BIDI_CONTROLS))
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BIDI_CONTROL: Final = re.compile(f"[{''.join(sorted(BIDI_CONTROLS))}]")
+_TURNS: Final = re.compile(
+    f"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff{''.join(sorted(BIDI_CONTROLS))}]"
+)
+"""The blocks of right-to-left scripts, as Unicode sets them aside (DerivedBidiClass.txt, the defaults R and AL)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def text_lines(text: str) -> list[str]:
     """The lines of a text, broken wherever any reader of the file would break them; none is blank."""
-    return [shown for line in text.splitlines() if (shown := line.translate(_CONTROLS).strip())]
+    if text.isprintable():  # nearly all are, and then there is neither a control character nor a line break
+        return [shown] if (shown := text.strip()) else []
+    return [shown for line in text.splitlines() if (shown := _CONTROL.sub(" ", line).strip())]
 
 
 def speaker_name(line: StoredLine) -> str:
     """Who said it, on one line: the name, else the identity. Bidi controls in a name only serve to deceive, and are left out."""
     for name in (line.speaker.name, line.speaker.identity):
-        if shown := " ".join(text_lines(name.translate(_BIDI))):
+        if shown := " ".join(text_lines(_BIDI_CONTROL.sub("", name))):
             return shown
     return NAMELESS
 
 
 def isolated(text: str) -> str:
     """Text that doesn't turn round what stands beside it on the line (Unicode Bidi, UAX 9, section 6.1: FSI … PDI)."""
-    if text.isascii() or not any(
-        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT or character in BIDI_CONTROLS for character in text
-    ):
+    if text.isascii() or not _TURNS.search(text):
         return text
     return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_DIRECTIONAL_ISOLATE}"
 

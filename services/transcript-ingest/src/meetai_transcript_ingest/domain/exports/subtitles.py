@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from typing import Final
 
 from meetai_contracts.api import StoredLine
@@ -15,10 +16,9 @@ from meetai_transcript_ingest.domain.exports.shown_text import isolated, speaker
 
 _WORD_JOINER: Final = "\u2060"
 """Shown as nothing, and enough that a player doesn't take what it is in for markup."""
-_VTT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _COUNTER: Final = re.compile(r"(?<=\n)(?=[-\d])")
 """Where a line of a text might be taken for the number of the next cue."""
-_SRT_ESCAPES: Final = str.maketrans({"<": f"<{_WORD_JOINER}", "{": f"{{{_WORD_JOINER}"})
+_TAG_START: Final = re.compile(r"[<{]")
 
 
 class _Timed:
@@ -50,10 +50,10 @@ class WebVtt(_Timed):
 
     def _cue(self, line: StoredLine) -> str:
         start_ms, end_ms = self._times_ms(line)
-        name = speaker_name(line).translate(_VTT_ESCAPES)
+        name = escape(speaker_name(line), quote=False)
         if name.endswith("-"):
             name += " "  # parsers drop it; without it, `--` and the tag's end would be an arrow
-        text = "\n".join(text_lines(line.text)).translate(_VTT_ESCAPES)
+        text = escape("\n".join(text_lines(line.text)), quote=False)
         return f"\n{line.id}\n{_stamp(start_ms, '.')} --> {_stamp(end_ms, '.')}\n<v {name}>{text}\n"
 
 
@@ -85,7 +85,8 @@ class SubRip(_Timed):
         name = isolated(speaker_name(line))
         text = "\n".join(isolated(part) for part in text_lines(line.text))
         text = _COUNTER.sub(_WORD_JOINER, text)
-        words = f"{name}: {text}".rstrip().replace("-->", f"--{_WORD_JOINER}>").translate(_SRT_ESCAPES)
+        words = f"{name}: {text}".rstrip().replace("-->", f"--{_WORD_JOINER}>")
+        words = _TAG_START.sub(rf"\g<0>{_WORD_JOINER}", words)
         return f"{self._number}\n{_stamp(start_ms, ',')} --> {_stamp(end_ms, ',')}\n{words}\n\n"
 
 
