@@ -8,7 +8,7 @@ dead-lettered (FACTS, PostgreSQL: 90 % of a raw COPY, where ON CONFLICT alone re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
 from meetai_servicekit.postgres import Pool
-from meetai_transcript_ingest.adapters.copy_text import copy_rows
+from meetai_transcript_ingest.adapters.copy_text import copy_blocks
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
 from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
@@ -44,11 +44,11 @@ class Written(Struct, frozen=True):
 
 
 class _Begun(Struct, frozen=True):
-    """What is left to write: lines as `placed` rows, in the order of `parcels`; how many were left out as erased."""
+    """What is left to write: each line has its position, in the order of `parcels`; how many were left out as erased."""
 
     parcels: Sequence[Parcel]
     letters: Sequence[DeadLetter]
-    placed: Sequence[str]
+    positions: Sequence[int]
     rooms: frozenset[str]
     erased: int
 
@@ -70,15 +70,15 @@ class PostgresLineStore:
     async def write(self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Written:
         """Everything of a commit but its end. Must be the first in its transaction, which it may start again."""
         ordered = in_write_order(parcels)
-        rows = copy_rows(ordered)
-        begun = await self._begin(connection, ordered, rows, letters)
+        begun = await self._begin(connection, ordered, letters)
         await self._bury(connection, begun.letters)
         try:
-            await _copy(connection, "copy_lines", begun.placed)
+            if begun.positions:
+                await _copy(connection, "copy_lines", copy_blocks(begun.parcels, begun.positions))
         except UniqueViolation:
             await connection.rollback()
-            return await self._write_carefully(connection, await self._begin(connection, ordered, rows, letters))
-        return Written(Committed(lines=len(begun.placed), erased=begun.erased), begun.rooms)
+            return await self._write_carefully(connection, await self._begin(connection, ordered, letters))
+        return Written(Committed(lines=len(begun.positions), erased=begun.erased), begun.rooms)
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
         """See `LineStore.prepare_partitions`."""
@@ -91,7 +91,8 @@ class PostgresLineStore:
     async def _write_carefully(self, connection: Connection, begun: _Begun) -> Written:
         """Write a set some of whose ids are taken."""
         await connection.execute(QUERIES["make_staging"])
-        await _copy(connection, "copy_staged", [f"{index}\t{row}" for index, row in enumerate(begun.placed)])
+        rows = "".join(copy_blocks(begun.parcels, begun.positions)).split("\n")
+        await _copy(connection, "copy_staged", [f"{index}\t{row}\n" for index, row in enumerate(rows) if row])
         stored = (await connection.execute(QUERIES["insert_staged"])).rowcount
         differing = await (await connection.execute(QUERIES["conflicting_positions"])).fetchall()
         conflicts: list[DeadLetter] = []
@@ -102,13 +103,11 @@ class PostgresLineStore:
                 for (position,) in differing
             ]
         await self._bury(connection, [*begun.letters, *conflicts])
-        duplicates = len(begun.placed) - stored - len(conflicts)
+        duplicates = len(begun.positions) - stored - len(conflicts)
         outcome = Committed(lines=stored, duplicates=duplicates, conflicts=len(conflicts), erased=begun.erased)
         return Written(outcome, begun.rooms)
 
-    async def _begin(
-        self, connection: Connection, parcels: Sequence[Parcel], rows: Sequence[str], letters: Sequence[DeadLetter]
-    ) -> _Begun:
+    async def _begin(self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> _Begun:
         """Say what is known of the producers, take a position in its meeting for every line, and leave out what is erased.
 
         Holds the rows of producers and meetings until the end of the transaction: positions are seen in their order, and an
@@ -145,10 +144,8 @@ class PostgresLineStore:
         if tombstones:
             spared = spare(parcels, letters, tombstones)
             parcels, letters, erased = spared.parcels, spared.letters, spared.lines
-            rows = copy_rows(parcels)
             await note_erased(connection, spared.erased)
-        placed = [f"{position}\t{row}" for position, row in zip(positions(before, parcels), rows, strict=True)]
-        return _Begun(parcels, letters, placed, rooms, erased)
+        return _Begun(parcels, letters, positions(before, parcels), rooms, erased)
 
     async def _bury(self, connection: Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -178,11 +175,10 @@ def _ending(parcels: Sequence[Parcel], closed: Mapping[UUID, str]) -> frozenset[
     return frozenset(closed[about.producer_id] for about in known if about.producer_id in closed)
 
 
-async def _copy(connection: Connection, query: str, rows: Sequence[str]) -> None:
-    if not rows:
-        return
+async def _copy(connection: Connection, query: str, blocks: Iterable[str]) -> None:
     async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
-        await copy.write("".join(rows).encode())
+        for block in blocks:
+            await copy.write(block.encode())
 
 
 def _multirange(ranges: Sequence[tuple[int, int]]) -> str:

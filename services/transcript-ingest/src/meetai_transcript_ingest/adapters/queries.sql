@@ -35,7 +35,7 @@ SELECT meeting_id, position, (extract(epoch FROM erased_at) * 1000)::bigint, era
 FROM taken;
 
 -- name: copy_lines()!
--- Columns as copy_text.py writes them, behind the position.
+-- Columns as copy_text.py writes them.
 COPY lines (
     commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
     text, started_ms, ended_ms, language, confidence, interrupted
