@@ -41,3 +41,11 @@ class ErasedError(IngestError):
 
 class BadCursorError(IngestError):
     """Reject: a cursor that this service didn't give out."""
+
+
+class BadQueryError(IngestError):
+    """Reject: nothing that can be searched for. The message says why, without the query."""
+
+
+class TooSlowError(TryLaterError):
+    """Retry with less: it takes longer than it may."""

@@ -6,6 +6,7 @@ meeting exists or not. Must not know how a token is signed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -33,7 +34,19 @@ PARTICIPANT: Final = Reader("participant")
 
 def may_read(keys: ServiceKeys, participants: ParticipantTokens | None) -> Guard:
     """A guard: 401 without a credential that is known, 403 with one that doesn't open this meeting's transcript."""
+    return _may(keys, participants, _asked_for)
 
+
+def may_search(keys: ServiceKeys, participants: ParticipantTokens | None) -> Guard:
+    """As `may_read`, where the query names the meeting, once; without it service keys alone may search."""
+    return _may(keys, participants, _searched)
+
+
+def _may(
+    keys: ServiceKeys,
+    participants: ParticipantTokens | None,
+    asked_for: Callable[[ASGIConnection[Any, Any, Any, Any]], str | None],
+) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         credential = bearer_token(connection, max_bytes=MAX_PARTICIPANT_TOKEN_BYTES)
         key = keys.holder_of(credential)
@@ -45,7 +58,7 @@ def may_read(keys: ServiceKeys, participants: ParticipantTokens | None) -> Guard
         pass_ = participants.pass_of(credential) if participants is not None else None
         if pass_ is None:
             raise unauthorised()
-        if pass_.meeting_id is None or pass_.meeting_id != _asked_for(connection):
+        if pass_.meeting_id is None or pass_.meeting_id != asked_for(connection):
             raise PermissionDeniedException(detail="This token doesn't open this transcript.")
         connection.scope["auth"] = PARTICIPANT
 
@@ -58,3 +71,9 @@ def _asked_for(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
         return unquote(connection.path_params["meeting_id"], errors="strict")
     except UnicodeDecodeError:
         return None
+
+
+def _searched(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """The meeting that the query names; None where it names none, or more than one."""
+    named = connection.query_params.getall("meetingId", [])
+    return named[0] if len(named) == 1 else None
