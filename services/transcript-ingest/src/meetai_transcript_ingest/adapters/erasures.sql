@@ -32,11 +32,15 @@ WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL;
 SELECT FROM producers WHERE producer_id = ANY(:producer_ids::uuid[]) ORDER BY producer_id FOR UPDATE;
 
 -- name: erase_lines(producer_started, producer_id, batch)
+-- By a range of the key: with IN the planner, which knows little of today's partition, compares every line with every other
+-- (2.7 s instead of 2 ms for 2,000 of 10,000).
 DELETE FROM lines
-WHERE producer_started = :producer_started AND producer_id = :producer_id AND seq IN (
-    SELECT seq FROM lines
-    WHERE producer_started = :producer_started AND producer_id = :producer_id
-    ORDER BY seq LIMIT :batch
+WHERE producer_started = :producer_started AND producer_id = :producer_id AND seq <= (
+    SELECT max(seq) FROM (
+        SELECT seq FROM lines
+        WHERE producer_started = :producer_started AND producer_id = :producer_id
+        ORDER BY seq LIMIT :batch
+    ) AS first_lines
 )
 RETURNING seq;
 

@@ -73,7 +73,7 @@ class PostgresRetention:
             gone = {
                 "producers": await _counted(connection, "forget_producers", by_day)
                 + await _counted(connection, "forget_undated_producers", values),
-                "lines": (await connection.execute(_QUERIES["expire_default_lines"], values)).rowcount,
+                "lines": await _expire_default_lines(connection, values),
                 "dead_letters": (await connection.execute(_QUERIES["expire_dead_letters"], values)).rowcount,
                 "events": (await connection.execute(_QUERIES["expire_events"], values)).rowcount,
                 "erasures": (await connection.execute(_QUERIES["expire_erasures"], values)).rowcount,
@@ -92,6 +92,15 @@ class PostgresRetention:
         with postgres_errors_translated():
             async with asyncio.timeout(EXPIRY_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 yield connection
+
+
+async def _expire_default_lines(connection: AsyncConnection[TupleRow], values: Mapping[str, object]) -> int:
+    gone = 0
+    expired = await connection.execute(_QUERIES["expired_default_lines"], values)
+    for day, producer_id, seq in await expired.fetchall():
+        row = {"producer_started": day, "producer_id": producer_id, "seq": seq}
+        gone += (await connection.execute(_QUERIES["expire_lines"], row)).rowcount
+    return gone
 
 
 async def _counted(connection: AsyncConnection[TupleRow], query: str, values: Mapping[str, object]) -> int:

@@ -57,17 +57,22 @@ WITH quiet AS (
 )
 SELECT count(*) FROM gone;
 
--- name: expire_default_lines(before, undated, batch)!
--- Lines in the default partition whose producer is forgotten: there is no partition to drop. Through the parent, whose trigger
--- tells the search index.
-DELETE FROM lines WHERE (producer_started, producer_id, seq) IN (
+-- name: expired_default_lines(before, undated, batch)
+-- Lines in the default partition whose producer is forgotten, for there is no partition to drop: up to which number of whom.
+SELECT producer_started, producer_id, max(seq) FROM (
     SELECT producer_started, producer_id, seq FROM lines_default
     WHERE (producer_started <> :undated AND producer_started < :before)
        OR (producer_started = :undated AND committed_at < :before AND NOT EXISTS (
            SELECT FROM producers WHERE producers.producer_id = lines_default.producer_id
        ))
+    ORDER BY producer_started, producer_id, seq
     LIMIT :batch
-);
+) AS expired
+GROUP BY producer_started, producer_id;
+
+-- name: expire_lines(producer_started, producer_id, seq)!
+-- Through the parent, whose trigger tells the search index; by a range of the key, as in an erasure.
+DELETE FROM lines WHERE producer_started = :producer_started AND producer_id = :producer_id AND seq <= :seq;
 
 -- name: expire_dead_letters(before, batch)!
 DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE died_at < :before ORDER BY id LIMIT :batch);

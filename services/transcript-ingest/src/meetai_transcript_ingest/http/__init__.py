@@ -1,4 +1,4 @@
-"""How a transcript is read over HTTP: everything under `/v1/meetings/{meeting_id}`.
+"""How a transcript is read over HTTP: everything under `/v1/meetings/{meeting_id}`; and, beside it, what isn't reading.
 
 - `access`: who may read.
 - `transcript`: pages of lines, and the integrity.
@@ -8,7 +8,10 @@
 - `specification`: how a route fails, for the OpenAPI document.
 - `streaming`: responses that are written piece by piece, to clients that keep up.
 
-Owns paths, status codes and headers. Must not write anything to the store.
+- `erasure`: `DELETE` of a meeting.
+- `dead_letters`: what could not be stored, under `/v1/dead-letters`.
+
+Owns paths, status codes and headers. Must not decide what is stored or removed.
 """
 
 from __future__ import annotations

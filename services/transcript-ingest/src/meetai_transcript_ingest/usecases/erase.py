@@ -11,7 +11,7 @@ from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.ports import Erasures, Observer
 
 ANSWER_SECONDS: Final = 5.0
-"""Who asks is kept waiting this long for the end: some 400,000 lines. Proxies cut requests after 15 s or more."""
+"""Who asks is kept waiting this long for the end: some 300,000 lines on two busy cores. Proxies cut requests after 15 s or more."""
 BATCH_MEETINGS: Final = 100
 
 log = structlog.get_logger()
