@@ -9,22 +9,23 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final
 
 import psycopg
-from litestar import Litestar
+from litestar import Litestar, Router
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from meetai_servicekit.background import ProcessFate, running
+from meetai_servicekit.background import ProcessFate, Work, running
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.logging import configure_logging
-from meetai_servicekit.postgres import check_schema, create_pool, expected_migrations, migrate
+from meetai_servicekit.postgres import Pool, check_schema, create_pool, expected_migrations, migrate
 from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_transcript_ingest import commands, http
@@ -34,15 +35,18 @@ from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
+from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
 from meetai_transcript_ingest.adapters.postgres_wakeups import PostgresWakeups
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
+from meetai_transcript_ingest.adapters.prometheus_search import PrometheusSearchObserver
 from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
 from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
+from meetai_transcript_ingest.http.search import search_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
 from meetai_transcript_ingest.upkeep import finish_erasures, relay_events, watch_outbox
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
@@ -51,11 +55,15 @@ from meetai_transcript_ingest.usecases.follow import FollowTranscript, keep_list
 from meetai_transcript_ingest.usecases.place import keep_lines_placed
 from meetai_transcript_ingest.usecases.publish import PublishEvents
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
+from meetai_transcript_ingest.usecases.search import SearchTranscripts, search_works
 
 SERVICE: Final = "transcript-ingest"
 BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
 """A server that restarts is back within seconds; three more a minute don't hurt one that is away for an hour."""
 READER_CONNECTIONS: Final = 4
+SEARCH_CONNECTIONS: Final = 2
+SEARCHES_WAITING: Final = 8
+"""One more is refused at once: these are answered within the 2 s that a caller waits for a connection, or not at all."""
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -111,15 +119,16 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     follow = FollowTranscript(archive, reading, max_clients=settings.stream_clients_max, monotonic=time.monotonic)
     wakeups = PostgresWakeups(database_url, wake=follow.wake, application=f"{SERVICE}-listen")
     works["listen"] = partial(keep_listening, wakeups, patience=patience)
+    search = _searching(settings, pool, patience, registry)
     expected = expected_migrations(MIGRATIONS)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:
             opened.push_async_callback(redis.aclose)
-            await opened.enter_async_context(writers)
-            await opened.enter_async_context(readers)
-            await opened.enter_async_context(running(works, fate))
+            for database in (writers, readers, *search.pools):
+                await opened.enter_async_context(database)
+            await opened.enter_async_context(running({**works, **search.works}, fate))
             yield
 
     async def postgres_is_current() -> None:
@@ -145,6 +154,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
                 keys=settings.service_keys,
                 participants=_participant_tokens(settings),
             ),
+            search.routes,
             erasure_routes(erase, keys=settings.service_keys),
             dead_letter_routes(InspectDeadLetters(letters), redrive, keys=settings.service_keys),
         ],
@@ -153,6 +163,30 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
         lifespan=[lifespan],
     )
     return service, follow.close
+
+
+class _Search(Struct, frozen=True):
+    """What searching adds to the service; it shares nothing with the rest but the database."""
+
+    pools: Sequence[Pool]
+    works: Mapping[str, Work]
+    routes: Router
+
+
+def _searching(
+    settings: IngestSettings, pool: Callable[..., Pool], patience: Patience, registry: CollectorRegistry
+) -> _Search:
+    searchers = pool(
+        min_size=0, max_size=SEARCH_CONNECTIONS, max_waiting=SEARCHES_WAITING, application=f"{SERVICE}-search"
+    )
+    indexers = pool(min_size=0, max_size=1, application=f"{SERVICE}-search-index")
+    index = PostgresSearchIndex(searchers, indexers)
+    observer = PrometheusSearchObserver(registry)
+    return _Search(
+        (searchers, indexers),
+        search_works(index, patience=patience, observer=observer, sleep=asyncio.sleep, monotonic=time.monotonic),
+        search_routes(SearchTranscripts(index), keys=settings.service_keys, participants=_participant_tokens(settings)),
+    )
 
 
 def consumer_name() -> str:

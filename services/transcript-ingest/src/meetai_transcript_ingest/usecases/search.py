@@ -6,6 +6,7 @@ Owns the pace of the indexing: whoever stores lines comes first.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from meetai_contracts.api import SearchHit, SearchPage
 from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
+from meetai_servicekit.background import Work
 from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
 from meetai_transcript_ingest.domain.search import Findings, Found, IndexBacklog, SearchFilter, parse_query, snippet
 from meetai_transcript_ingest.usecases.store import Patience
@@ -87,6 +89,19 @@ class SearchTranscripts:
             next=None if findings.last is None else encode_cursor(findings.last),
             indexed_through=findings.indexed_through,
         )
+
+
+def search_works(
+    index: SearchIndex, *, patience: Patience, observer: SearchObserver, sleep: Sleep, monotonic: Callable[[], float]
+) -> dict[str, Work]:
+    """All that keeps the index, by name."""
+    return {
+        "search index": partial(
+            keep_indexed, index, patience=patience, observer=observer, sleep=sleep, monotonic=monotonic
+        ),
+        "search sweep": partial(keep_swept, index, patience=patience, observer=observer, sleep=sleep),
+        "search backlog": partial(watch_backlog, index, patience=patience, observer=observer, sleep=sleep),
+    }
 
 
 async def keep_indexed(
