@@ -2,7 +2,7 @@
 
 Each `tests/planted/*.patch` is a bug that somebody could write. Its first lines say what it does and which tests must fail
 (`Caught-by:` pytest arguments). Owns applying, running and reporting; a test that can't fail shows here. Works on a copy of
-the tracked files, so the checkout is never touched, and on the checkout's own environment.
+the tracked files, with the checkout's packages, so the checkout is never touched.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import argparse
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from pathlib import Path
 
 from msgspec import Struct
@@ -72,7 +74,8 @@ def _is_caught(bug: Planted) -> bool:
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copy = Path(folder)
         _copy_tracked_files(copy)
-        without = _pytest(copy, bug.caught_by)
+        python = _environment(copy)
+        without = _pytest(python, copy, bug.caught_by)
         if without.returncode != 0:
             return _tell(started, False, "its tests fail without it", without.stdout)
         applied = subprocess.run(
@@ -80,7 +83,7 @@ def _is_caught(bug: Planted) -> bool:
         )
         if applied.returncode != 0:
             return _tell(started, False, "the patch doesn't apply any more", applied.stderr)
-        with_bug = _pytest(copy, bug.caught_by)
+        with_bug = _pytest(python, copy, bug.caught_by)
     if with_bug.returncode == TESTS_FAILED:
         return _tell(started, True, with_bug.stdout.strip().splitlines()[-1], "")
     return _tell(started, False, f"pytest ended with {with_bug.returncode}", with_bug.stdout)
@@ -103,11 +106,23 @@ def _copy_tracked_files(target: Path) -> None:
         destination.write_bytes((REPOSITORY / name).read_bytes())
 
 
-def _pytest(copy: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """Run tests on the copy's sources: what is on PYTHONPATH comes before the environment's editable installs."""
+def _environment(copy: Path) -> Path:
+    """An interpreter for the copy: its own sources first, then this environment's packages.
+
+    An environment of its own rather than PYTHONPATH, because tests start the services as processes that inherit nothing.
+    """
+    venv.create(copy / ".venv", symlinks=True)
+    packages = Path(sysconfig.get_path("purelib"))
+    (ours,) = (copy / ".venv").glob("lib/python*/site-packages")
     sources = [*copy.glob("libs/*/src"), *copy.glob("services/*/src"), copy / "deploy/local/src"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources)), "MEETAI_REQUIRE_ALL": ""}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments]
+    # As a line of a .pth file the packages are only looked into: their own .pth files, which name the checkout, stay unread.
+    (ours / "planted.pth").write_text("".join(f"{path}\n" for path in [*sources, packages]))
+    return copy / ".venv" / "bin" / "python"
+
+
+def _pytest(python: Path, copy: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    command = [str(python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "MEETAI_REQUIRE_ALL": ""}
     return subprocess.run(
         command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=RUN_TIMEOUT_SECONDS
     )

@@ -152,7 +152,7 @@ class BufferMachine(RuleBasedStateMachine):
             return
         oldest = min(self._pending())
         assert abs(self.added_at[oldest] + FLUSH_SECONDS - self.now - seconds) < 1e-9
-        assert 0 < seconds <= FLUSH_SECONDS
+        assert 0 < seconds <= FLUSH_SECONDS + 1e-9
 
     def _pending(self) -> list[int]:
         done = self.stored_seqs()
