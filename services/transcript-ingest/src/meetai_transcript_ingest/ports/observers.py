@@ -1,0 +1,55 @@
+"""Who counts what happens. See the package."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from meetai_transcript_ingest.ports.stores import Committed
+from meetai_transcript_ingest.ports.streams import StreamStatus, Unsent
+
+
+class Observer(Protocol):
+    """Who counts what happens."""
+
+    def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
+        """A set of entries is durable."""
+
+    def dead_lettered(self, reason: str, count: int) -> None:
+        """Entries or lines are in the dead-letter table."""
+
+    def redriven(self, fate: str) -> None:
+        """A dead letter was tried again: `redriven`, `stayed` or `discarded`."""
+
+    def erased(self) -> None:
+        """A meeting's erasure is finished."""
+
+    def expired(self, what: str, count: int) -> None:
+        """Something older than the retention was removed: partitions, or rows of a kind."""
+
+    def published(self, events: int) -> None:
+        """Events are on the events stream."""
+
+    def outbox_seen(self, unsent: Unsent) -> None:
+        """What is still to be published."""
+
+    def postponed(self, what: str) -> None:
+        """Something failed that will be tried again."""
+
+    def reclaimed(self, stream: str, entries: int) -> None:
+        """Entries were taken over."""
+
+    def lost(self, stream: str, entries: int) -> None:
+        """Entries left the stream before they were stored."""
+
+    def stream_seen(self, stream: str, status: StreamStatus) -> None:
+        """How far the group is behind."""
+
+
+class ReadingObserver(Protocol):
+    """Who counts how transcripts are read."""
+
+    def following(self, clients: int) -> None:
+        """So many follow a meeting now."""
+
+    def exported(self, suffix: str, *, is_whole: bool) -> None:
+        """An export has ended; it isn't whole when the store or the reader went away."""
