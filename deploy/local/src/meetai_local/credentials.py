@@ -17,7 +17,7 @@ from meetai_local.errors import StackError
 
 SCOPES = (
     *("tokens:host", "meetings:admin"),
-    *("transcripts:read", "transcripts:erase"),
+    *("transcripts:read", "transcripts:admin", "transcripts:erase"),
     *("events:read", "events:admin"),
 )
 
