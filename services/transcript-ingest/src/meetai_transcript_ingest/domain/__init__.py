@@ -6,5 +6,6 @@
 - `paging`: the order in which lines are read, and the cursor that marks a place in it.
 - `exports`: a transcript as a file.
 - `proof`: is a transcript all that was said.
+- `search`: what is searched for, and how a hit is shown.
 - `tail`: the order in which lines were committed, and who is woken by that.
 """

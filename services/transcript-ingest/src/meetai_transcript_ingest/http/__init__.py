@@ -8,6 +8,7 @@
 - `specification`: how a route fails, for the OpenAPI document.
 - `streaming`: responses that are written piece by piece, to clients that keep up.
 
+- `search`: lines by their words, under `/v1/search`.
 - `erasure`: `DELETE` of a meeting.
 - `dead_letters`: what could not be stored, under `/v1/dead-letters`.
 

@@ -4,6 +4,7 @@ Every method raises `TryLaterError` where its server can't answer now.
 
 - `stores`: what is kept.
 - `streams`: what comes in and goes out.
+- `search`: by which words lines are found.
 - `observers`: who counts.
 - `callers`: who asks.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from meetai_transcript_ingest.ports.callers import MAX_PARTICIPANT_TOKEN_BYTES, ParticipantTokens, Pass
 from meetai_transcript_ingest.ports.observers import Observer, ReadingObserver
+from meetai_transcript_ingest.ports.search import SearchIndex, SearchObserver
 from meetai_transcript_ingest.ports.stores import (
     Archive,
     Committed,
@@ -49,6 +51,8 @@ __all__ = [
     "Reclaimed",
     "Retention",
     "Rewritten",
+    "SearchIndex",
+    "SearchObserver",
     "StreamStatus",
     "Unsent",
     "Upgrade",

@@ -9,6 +9,7 @@
 - `place`: what an upgrade leaves without a position gets one.
 - `read`: pages of a transcript, and the proof that it is complete.
 - `export`: a whole transcript as a file.
+- `search`: lines by their words, and the index of these.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -15,8 +15,9 @@ from meetai_contracts.api import SearchHit, SearchPage
 from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
 from meetai_servicekit.background import Work
-from meetai_transcript_ingest.domain.paging import Position, decode_cursor, encode_cursor
-from meetai_transcript_ingest.domain.search import Findings, Found, IndexBacklog, SearchFilter, parse_query, snippet
+from meetai_transcript_ingest.domain.paging import decode_cursor, encode_cursor
+from meetai_transcript_ingest.domain.search import Found, SearchFilter, parse_query, snippet
+from meetai_transcript_ingest.ports import SearchIndex, SearchObserver
 from meetai_transcript_ingest.usecases.store import Patience
 
 INDEX_BATCH_LINES: Final = 500
@@ -31,39 +32,6 @@ BACKLOG_INTERVAL_SECONDS: Final = 15.0
 Sleep = Callable[[float], Awaitable[None]]
 
 log = structlog.get_logger()
-
-
-class SearchIndex(Protocol):
-    """Which words are in which line. Every method raises `TryLaterError` where the server can't answer now."""
-
-    async def search(self, query: str, wanted: SearchFilter, after: Position | None, limit: int) -> Findings:
-        """Up to `limit` lines that match, the newest first, from the newest or after a place.
-
-        Raises:
-            TooSlowError: this takes longer than a search may.
-        """
-
-    async def index_some(self, at_most: int) -> int:
-        """Take in about so many lines that are stored; how many that were, 0 when nothing is left."""
-
-    async def sweep_some(self, at_most: int) -> int:
-        """Drop so many entries of lines that the retention has dropped; how many that were."""
-
-    async def backlog(self) -> IndexBacklog:
-        """What is still to be taken in."""
-
-
-class SearchObserver(Protocol):
-    """Who counts how the index is kept."""
-
-    def indexed(self, lines: int) -> None:
-        """So many lines can be found."""
-
-    def swept(self, lines: int) -> None:
-        """So many entries are gone."""
-
-    def backlog_seen(self, backlog: IndexBacklog) -> None:
-        """What is still to be indexed."""
 
 
 class SearchTranscripts:
