@@ -7,6 +7,7 @@ transaction was committed, which is when it is about to be acknowledged.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import sys
@@ -111,6 +112,7 @@ def main() -> None:
         configure_logging(SERVICE, "INFO", stream=nowhere)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
+        gc.freeze()  # as the service does when it has started
         for line in sys.stdin:
             order = msgspec.json.decode(line, type=Order)
             done = uvloop.run(consume(os.environ["DATABASE_URL"], os.environ["REDIS_URL"], order))

@@ -14,8 +14,10 @@ from tests.waiting import eventually
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 from meetai_transcript_ingest.adapters.redis_stream import (
     GROUP,
+    READ_COUNT,
     RECLAIM_IDLE_MS,
     RETENTION_MS,
+    SET_ENTRIES,
     RedisEntryStream,
     create_client,
 )
@@ -336,4 +338,32 @@ async def test_fewer_entries_are_read_when_they_are_large(redis_client: Redis, m
     assert len(await stream.read()) == 20
     for size in [10] * 300:
         await redis_client.xadd(KEY, {BATCH_FIELD: b"x" * size})
-    assert [len(await stream.read()) for _ in range(3)] == [4, 250, 46]
+    assert [len(await stream.read()) for _ in range(2)] == [254, 46]
+
+
+async def test_backlog_is_read_as_one_set_up_to_its_bounds_when_entries_are_small(redis_client: Redis) -> None:
+    """Several rounds a set: 1,000 entries, then the rest without waiting for more."""
+    stream = RedisEntryStream(redis_client, shard=0, consumer="one")
+    await stream.join()
+    for _ in range(1_100):
+        await redis_client.xadd(KEY, {BATCH_FIELD: b"x"})
+    assert [len(await stream.read()) for _ in range(2)] == [SET_ENTRIES, 100]
+
+
+async def test_entries_are_kept_in_hand_when_a_later_round_fails(
+    redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first round was given isn't lost with the second: only its next read fails."""
+    stream = RedisEntryStream(redis_client, shard=0, consumer="one")
+    await stream.join()
+    for _ in range(READ_COUNT):
+        await redis_client.xadd(KEY, {BATCH_FIELD: b"x"})
+    read_round = stream._read_round
+
+    async def first_round_only(*, block_ms: int | None) -> tuple[Arrival, ...]:
+        if block_ms is None:
+            raise ConnectionError
+        return await read_round(block_ms=block_ms)
+
+    monkeypatch.setattr(stream, "_read_round", first_round_only)
+    assert len(await stream.read()) == READ_COUNT

@@ -106,13 +106,16 @@ class _LooseBatch(Struct, frozen=True, array_like=True):
 
 def unpack_all(arrivals: Sequence[Arrival]) -> Delivery:
     """Open a set of entries."""
-    parcels: list[Parcel] = []
-    letters: list[DeadLetter] = []
-    for arrival in arrivals:
-        unpacked = unpack(arrival)
-        parcels.extend(unpacked.parcels)
-        letters.extend(unpacked.letters)
-    return Delivery(tuple([arrival.entry_id for arrival in arrivals]), tuple(parcels), tuple(letters))
+    return delivery_of(arrivals, [unpack(arrival) for arrival in arrivals])
+
+
+def delivery_of(arrivals: Sequence[Arrival], unpacked: Sequence[Unpacked]) -> Delivery:
+    """A set of entries that have been opened."""
+    return Delivery(
+        tuple([arrival.entry_id for arrival in arrivals]),
+        tuple([parcel for one in unpacked for parcel in one.parcels]),
+        tuple([letter for one in unpacked for letter in one.letters]),
+    )
 
 
 def unpack(arrival: Arrival) -> Unpacked:
