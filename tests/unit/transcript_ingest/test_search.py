@@ -43,7 +43,7 @@ from meetai_transcript_ingest.domain.search import (
     snippet,
 )
 from meetai_transcript_ingest.http.search import search_routes
-from meetai_transcript_ingest.usecases.search import INDEX_INTERVAL_SECONDS, INDEX_REST, SearchTranscripts, keep_indexed
+from meetai_transcript_ingest.usecases.search import SearchTranscripts
 
 PLACE = Position(1_790_000_000_000, UUID(int=7), 3)
 
