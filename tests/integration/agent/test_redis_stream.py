@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
-from tests.integration.agent.cutting_proxy import CuttingProxy
+from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.fakes import RecordingMeter
 from tests.unit.agent.samples import covered, decoded, line, lines_of, new_producer
