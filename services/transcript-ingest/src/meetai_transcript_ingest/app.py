@@ -35,6 +35,7 @@ from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
+from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetention
 from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
@@ -48,9 +49,10 @@ from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.http.search import search_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_transcript_ingest.upkeep import finish_erasures, relay_events, watch_outbox
+from meetai_transcript_ingest.upkeep import expire, finish_erasures, relay_events, watch_outbox
 from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
+from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.follow import FollowTranscript, keep_listening
 from meetai_transcript_ingest.usecases.place import keep_lines_placed
 from meetai_transcript_ingest.usecases.publish import PublishEvents
@@ -112,6 +114,12 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     works["watch outbox"] = partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep)
     erase = EraseMeeting(PostgresErasures(writers), observer=observer, monotonic=time.monotonic)
     works["erasures"] = partial(finish_erasures, erase, observer=observer, sleep=asyncio.sleep)
+    if settings.retention_days is not None:
+        retention = PostgresRetention(writers)
+        forget = ExpireTranscripts(
+            retention, days=settings.retention_days, observer=observer, now=partial(datetime.now, UTC)
+        )
+        works["retention"] = partial(expire, forget, observer=observer, sleep=asyncio.sleep)
     works["partitions"] = partial(keep_partitions_ahead, store, patience=patience, today=_today, sleep=asyncio.sleep)
     works["place lines"] = partial(keep_lines_placed, PostgresUpgrade(writers), patience=patience, sleep=asyncio.sleep)
     reading = PrometheusReadingObserver(registry)

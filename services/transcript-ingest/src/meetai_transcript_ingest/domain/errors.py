@@ -23,14 +23,6 @@ class UnstorableError(IngestError):
     """Fail: not even a dead letter can be written. A person has to look; the entries stay pending meanwhile."""
 
 
-class AheadOfTranscriptError(IngestError):
-    """Reject: a position that this meeting has not come to; the store was set back, or the id is another meeting's."""
-
-
-class TooManyFollowersError(IngestError):
-    """Retry elsewhere or later: this process has as many followers as it may, or is about to end."""
-
-
 class LetterGoneError(IngestError):
     """Reject: there is no such dead letter, or not any more."""
 
@@ -49,3 +41,11 @@ class BadQueryError(IngestError):
 
 class TooSlowError(TryLaterError):
     """Retry with less: it takes longer than it may."""
+
+
+class AheadOfTranscriptError(IngestError):
+    """Reject: a position that this meeting has not come to; the store was set back, or the id is another meeting's."""
+
+
+class TooManyFollowersError(IngestError):
+    """Retry elsewhere or later: this process has as many followers as it may, or is about to end."""
