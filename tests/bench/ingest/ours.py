@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from tests.bench.servers import Servers
 
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 
+ANSWER_SECONDS = 120
+"""The longest measurement takes a few seconds, on a busy machine some tens."""
+PIPE_BYTES = 1024 * 1024
 FILL = """
 INSERT INTO lines (commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity,
                    speaker_name, speaker_kind, text, started_ms, ended_ms, language, confidence, interrupted)
@@ -35,22 +39,37 @@ CROSS JOIN generate_series(1, least(1000, %(rows)s::integer)) AS seq
 class Worker:
     """A replica that consumes when told to."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.pid = process.pid
         self._process = process
+        self._answer = bytearray()
 
     def begin(self, order: Order) -> None:
         """Let it start; `finish` waits for its end."""
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(order).decode() + "\n")
+        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
         self._process.stdin.flush()
 
     def finish(self) -> Done:
+        return msgspec.json.decode(self.answer(), type=Done)
+
+    def answer(self) -> bytes:
+        """The next line.
+
+        Raises:
+            RuntimeError: it ended, or says nothing for `ANSWER_SECONDS`.
+        """
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker ended with {self._process.wait()}")
-        return msgspec.json.decode(line, type=Done)
+        pipe = self._process.stdout.fileno()
+        while b"\n" not in self._answer:
+            readable, _, _ = select.select([pipe], [], [], ANSWER_SECONDS)
+            block = os.read(pipe, PIPE_BYTES) if readable else b""
+            if not block:
+                raise RuntimeError(f"the worker says nothing more; exit code {self._process.poll()}")
+            self._answer += block
+        line, _, rest = bytes(self._answer).partition(b"\n")
+        self._answer = bytearray(rest)
+        return line
 
 
 @contextmanager
@@ -61,18 +80,15 @@ def worker(servers: Servers) -> Iterator[Worker]:
         env={**os.environ, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process.stdin, process.stdout:
-        try:
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("the worker did not start")
-            yield Worker(process)
-        finally:
-            process.kill()
-            process.wait(timeout=10)
+    replica = Worker(process)
+    try:
+        if replica.answer() != b"ready":
+            raise RuntimeError("the worker did not start")
+        yield replica
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 class Database:
