@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -206,6 +207,7 @@ def _serve(settings: IngestSettings) -> int:
     configure_logging(SERVICE, settings.log_level)
     fate = ProcessFate()
     app, drain = create_app(settings, fate)
+    gc.freeze()  # all this stays; to search it for garbage again and again costs the write path
     return serve(app, host=settings.host, port=settings.port, fate=fate, drain=drain)
 
 
