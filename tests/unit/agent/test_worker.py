@@ -24,7 +24,7 @@ GOOD = write_room_metadata(
 ENVIRONMENT = {
     "LIVEKIT_URL": "ws://127.0.0.1:7880",
     "LIVEKIT_API_KEY": "devkey",
-    "LIVEKIT_API_SECRET": "a-secret",
+    "LIVEKIT_API_SECRET": "a-secret-of-at-least-32-characters",
     "REDIS_URL": "redis://127.0.0.1",
     "SPOOL_DIR": "/var/spool/meetai",
 }

@@ -1,6 +1,12 @@
-"""A value that must not be shown."""
+"""Values that must not be shown: keys, and addresses that hold a password."""
 
 from __future__ import annotations
+
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+MIN_SIGNING_CHARACTERS: Final = 32
+"""HS256 needs a key of 256 bits (RFC 7518, section 3.2); livekit-server asks for the same length."""
 
 
 class Secret:
@@ -28,3 +34,57 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+class SigningSecret(Secret):
+    """A secret that is long enough to sign with."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> SigningSecret:
+        """Read the secret.
+
+        Raises:
+            ValueError: too short.
+        """
+        if len(raw) < MIN_SIGNING_CHARACTERS:
+            raise ValueError(f"must be at least {MIN_SIGNING_CHARACTERS} characters")
+        return cls(raw)
+
+
+class StoreUrl(Secret):
+    """The address of a store; it may hold a password."""
+
+    __slots__ = ()
+    schemes: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> StoreUrl:
+        """Read the URL.
+
+        Raises:
+            ValueError: not a URL of one of `schemes`.
+        """
+        try:
+            parts = urlsplit(raw)
+            _ = parts.port
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in cls.schemes or not (parts.netloc or parts.path):
+            raise ValueError(f"must be a URL that starts with {' or '.join(f'{scheme}://' for scheme in cls.schemes)}")
+        return cls(raw)
+
+
+class PostgresUrl(StoreUrl):
+    """`postgresql://user:password@host:port/database`."""
+
+    __slots__ = ()
+    schemes = ("postgresql",)
+
+
+class RedisUrl(StoreUrl):
+    """`redis://user:password@host:port/0`, or `rediss://` for TLS."""
+
+    __slots__ = ()
+    schemes = ("redis", "rediss")

@@ -63,7 +63,7 @@ def main() -> int:
     fate = ProcessFate()
     worker = Worker(create_server(settings), drain_seconds=settings.drain_seconds)
     registry = CollectorRegistry()
-    stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
+    stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     replay = Replay(
         SpoolFolder(Path(settings.spool_dir)),
         stream=stream,
@@ -129,7 +129,7 @@ async def start_session(context: JobContext) -> None:
 
     agent = metadata.agent_data if metadata else None
     clock, meter = SystemClock(), JobMeter()
-    stream = RedisBatchStream(settings.redis_url, shards=settings.transcript_stream_shards)
+    stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)

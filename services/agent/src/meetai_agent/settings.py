@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.secret import RedisUrl, SigningSecret
 from meetai_servicekit.settings import HttpSettings
 
 
@@ -16,8 +16,8 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="Port of health, metrics and OpenAPI.")] = 8104
     livekit_url: Annotated[str, Meta(pattern=r"^wss?://", description="LiveKit's URL, ws:// or wss://.")]
     livekit_api_key: Annotated[str, Meta(min_length=1, description="LiveKit API key.")]
-    livekit_api_secret: Secret
-    redis_url: Annotated[str, Meta(pattern=r"^rediss?://", description="Redis with the transcript streams.")]
+    livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")]
+    redis_url: Annotated[RedisUrl, Meta(description="Redis with the transcript streams.")]
     stt: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Recogniser, provider/model.")] = (
         "local/whisper-tiny.en"
     )

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.secret import SigningSecret
 from meetai_servicekit.settings import HttpSettings
 
-MIN_SECRET_CHARACTERS: Final = 32
-"""HS256 needs a key of 256 bits (RFC 7518, section 3.2); livekit-server asks for the same length."""
-
 ServerUrl = Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
-
-
-class SigningSecret(Secret):
-    """A secret that is long enough to sign with."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> SigningSecret:
-        """Read the secret.
-
-        Raises:
-            ValueError: too short.
-        """
-        if len(raw) < MIN_SECRET_CHARACTERS:
-            raise ValueError(f"must be at least {MIN_SECRET_CHARACTERS} characters")
-        return cls(raw)
 
 
 class TokenSettings(HttpSettings, frozen=True, kw_only=True):

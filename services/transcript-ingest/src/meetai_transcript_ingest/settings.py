@@ -2,72 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
-from urllib.parse import urlsplit
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.secret import PostgresUrl, RedisUrl, SigningSecret
 from meetai_servicekit.settings import HttpSettings
-
-MIN_SECRET_CHARACTERS: Final = 32
-"""HS256 needs a key of 256 bits (RFC 7518, section 3.2); livekit-server asks for the same length."""
-
-
-class ServerUrl(Secret):
-    """A URL that may hold a password."""
-
-    __slots__ = ()
-    schemes: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> ServerUrl:
-        """Read the URL.
-
-        Raises:
-            ValueError: not a URL of one of `schemes`.
-        """
-        try:
-            parts = urlsplit(raw)
-            _ = parts.port
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in cls.schemes or not (parts.netloc or parts.path):
-            raise ValueError(f"must be a URL that starts with {' or '.join(f'{scheme}://' for scheme in cls.schemes)}")
-        return cls(raw)
-
-
-class PostgresUrl(ServerUrl):
-    """`postgresql://user:password@host:port/database`."""
-
-    __slots__ = ()
-    schemes = ("postgresql",)
-
-
-class RedisUrl(ServerUrl):
-    """`redis://user:password@host:port/0`, or `rediss://` for TLS."""
-
-    __slots__ = ()
-    schemes = ("redis", "rediss")
-
-
-class SigningSecret(Secret):
-    """A secret that is long enough to sign with."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> SigningSecret:
-        """Read the secret.
-
-        Raises:
-            ValueError: too short.
-        """
-        if len(raw) < MIN_SECRET_CHARACTERS:
-            raise ValueError(f"must be at least {MIN_SECRET_CHARACTERS} characters")
-        return cls(raw)
-
 
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="The PostgreSQL database that holds the transcripts.")]
 

@@ -11,30 +11,13 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.secret import PostgresUrl, Secret
 from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
 
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
 """Where `inngest dev` listens."""
 
 Url = Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+")]
-
-
-class PostgresUrl(Secret):
-    """Where the database is; holds its password."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> PostgresUrl:
-        """Read the URL.
-
-        Raises:
-            ValueError: not a URL of PostgreSQL.
-        """
-        if not raw.startswith(("postgresql://", "postgres://")):
-            raise ValueError("must be postgresql://user:password@host:port/database")
-        return cls(raw)
 
 
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="postgresql://user:password@host:port/database")]
