@@ -43,26 +43,22 @@ class PostgresRetention:
 
     async def drop_partitions(self, before: date) -> tuple[int, bool]:
         """See `Retention.drop_partitions`."""
-        async with self._transaction() as connection:
-            cursor = await connection.execute(_QUERIES["expired_partitions"], {"before": before})
-            expired = await cursor.fetchall()
         dropped = 0
-        for name, day in expired:
+        while True:
             try:
                 async with self._transaction() as connection:
                     if not await self._is_alone(connection):
                         return dropped, False
-                    await connection.execute(_QUERIES["wait_briefly"], {"lock_timeout": LOCK_TIMEOUT})
-                    await connection.execute(_QUERIES["forget_day"], {"day": day})
-                    await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+                    name = await _drop_oldest(connection, before)
             except TryLaterError as error:
                 if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
                     raise
-                log.info("partition_in_use", partition=name)
+                log.info("partition_in_use")
                 return dropped, False
+            if name is None:
+                return dropped, True
             dropped += 1
             log.info("partition_dropped", partition=name)
-        return dropped, True
 
     async def expire_some(self, before: datetime, *, audit_before: datetime) -> Mapping[str, int]:
         """See `Retention.expire_some`."""
@@ -92,6 +88,18 @@ class PostgresRetention:
         with postgres_errors_translated():
             async with asyncio.timeout(EXPIRY_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 yield connection
+
+
+async def _drop_oldest(connection: AsyncConnection[TupleRow], before: date) -> str | None:
+    """Asked under the lock, one at a time: another replica may have dropped what an earlier answer named."""
+    expired = await (await connection.execute(_QUERIES["oldest_expired_partition"], {"before": before})).fetchone()
+    if expired is None:
+        return None
+    name, day = expired
+    await connection.execute(_QUERIES["wait_briefly"], {"lock_timeout": LOCK_TIMEOUT})
+    await connection.execute(_QUERIES["forget_day"], {"day": day})
+    await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+    return str(name)
 
 
 async def _expire_default_lines(connection: AsyncConnection[TupleRow], values: Mapping[str, object]) -> int:

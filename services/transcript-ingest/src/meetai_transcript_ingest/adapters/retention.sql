@@ -6,11 +6,11 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('meetai-line-partitions', 0));
 -- Dropping a partition needs the whole table for a moment, and writers queue behind whoever waits for that.
 SELECT set_config('lock_timeout', :lock_timeout, true);
 
--- name: expired_partitions(before)
+-- name: oldest_expired_partition(before)^
 SELECT relname, to_date(substr(relname, 7), 'YYYYMMDD')
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'lines'::regclass AND relname ~ '^lines_\d{8}$' AND to_date(substr(relname, 7), 'YYYYMMDD') < :before
-ORDER BY relname;
+ORDER BY relname LIMIT 1;
 
 -- name: forget_day(day)^
 -- A day's producers with their letters, because a proof without their lines would call them missing.
