@@ -12,9 +12,10 @@ from livekit.agents import APIConnectionError, APIConnectOptions, inference, stt
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from tests.unit.agent.fakes import VirtualClock
 
-from meetai_agent.adapters.providers import MIN_SILENCE_SECONDS, NewEar, load_recogniser
+from meetai_agent.adapters.providers.recognisers import MIN_SILENCE_SECONDS, NewEar, load_recogniser
 from meetai_agent.adapters.segmented_ear import SegmentedEar
 from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised
+from meetai_agent.domain.providers import ProviderAccess
 from meetai_local.demo.measure import word_error_rate
 from meetai_local.speech import Line, load_recording, load_script
 
@@ -73,7 +74,7 @@ def words(heard: list[Heard]) -> list[FinalWords]:
 
 @pytest.fixture(scope="module")
 def new_ear() -> NewEar:
-    return load_recogniser("local/whisper-tiny.en", clock=VirtualClock())
+    return load_recogniser("local/whisper-tiny.en", ProviderAccess(), clock=VirtualClock())
 
 
 class FailingSTT(stt.STT[str]):

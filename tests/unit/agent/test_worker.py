@@ -9,13 +9,15 @@ from typing import Any, cast
 import pytest
 from livekit.agents import AgentServer, JobRequest
 
-from meetai_agent.adapters.providers import check_recogniser
+from meetai_agent.adapters.providers.recognisers import check_recogniser
 from meetai_agent.app import end_session
 from meetai_agent.domain.errors import UnknownProviderError
+from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.settings import AgentSettings
 from meetai_agent.worker import METADATA_ATTRIBUTE, Worker, answer_request, load_by_jobs, read_metadata
 from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata
 from meetai_servicekit.health import NotReadyError
+from meetai_servicekit.secret import Secret
 from meetai_servicekit.settings import SettingsError, load
 
 GOOD = write_room_metadata(
@@ -109,9 +111,12 @@ def test_every_setting_is_named_when_all_are_wrong_or_missing() -> None:
 
 
 def test_settings_are_read_when_the_environment_is_complete() -> None:
-    """And the secret doesn't show."""
-    settings = load(AgentSettings, ENVIRONMENT)
+    """And the secrets don't show."""
+    settings = load(AgentSettings, {**ENVIRONMENT, "OPENAI_API_KEY": "a-secret", "DEEPGRAM_BASE_URL": "http://dg/v1"})
     assert (settings.spool_dir, settings.drain_seconds) == ("/var/spool/meetai", 3600)
+    access = settings.provider_access
+    assert (access.openai_api_key, access.deepgram_api_key) == (Secret("a-secret"), None)
+    assert access.deepgram_base_url == "http://dg/v1"
     assert "a-secret" not in repr(settings)
 
 
@@ -119,7 +124,7 @@ def test_settings_are_read_when_the_environment_is_complete() -> None:
 def test_a_provider_is_refused_at_start_when_it_is_not_known(setting: str) -> None:
     """Not only when the first meeting comes."""
     with pytest.raises(UnknownProviderError):
-        check_recogniser(setting)
+        check_recogniser(setting, ProviderAccess())
 
 
 @pytest.mark.parametrize(("jobs", "load"), [(0, 0.0), (5, 0.5), (10, 1.0)])

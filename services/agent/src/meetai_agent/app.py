@@ -25,7 +25,7 @@ from meetai_agent.adapters.dead_spools import SpoolFolder
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
-from meetai_agent.adapters.providers import NewEar, check_recogniser, load_recogniser
+from meetai_agent.adapters.providers.recognisers import NewEar, check_recogniser, load_recogniser
 from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
@@ -57,7 +57,7 @@ def main() -> int:
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
     try:
-        check_recogniser(settings.stt)
+        check_recogniser(settings.stt, settings.provider_access)
     except UnknownProviderError as error:
         exit_with_problems([str(error)])
     fate = ProcessFate()
@@ -113,7 +113,7 @@ def prepare_process(process: JobProcess) -> None:
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
     process.userdata["settings"] = settings
-    process.userdata["new_ear"] = load_recogniser(settings.stt, clock=SystemClock())
+    process.userdata["new_ear"] = load_recogniser(settings.stt, settings.provider_access, clock=SystemClock())
 
 
 async def start_session(context: JobContext) -> None:

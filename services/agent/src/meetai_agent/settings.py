@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from meetai_servicekit.secret import RedisUrl, SigningSecret
+from meetai_agent.domain.providers import ProviderAccess
+from meetai_servicekit.secret import RedisUrl, Secret, SigningSecret
 from meetai_servicekit.settings import HttpSettings
 
 
@@ -21,6 +22,12 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     stt: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Recogniser, provider/model.")] = (
         "local/whisper-tiny.en"
     )
+    openai_api_key: Annotated[Secret, Meta(description="Key for providers openai/….")] | None = None
+    openai_base_url: Annotated[str, Meta(pattern=r"^https?://", description="An OpenAI-compatible API.")] | None = None
+    deepgram_api_key: Annotated[Secret, Meta(description="Key for providers deepgram/….")] | None = None
+    deepgram_base_url: (
+        Annotated[str, Meta(pattern=r"^https?://", description="A Deepgram of one's own, https://…/v1.")] | None
+    ) = None
     agent_name: Annotated[str, Meta(min_length=1, max_length=64, description="Name to dispatch this worker by.")] = (
         "meetai"
     )
@@ -34,3 +41,13 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="How long running meetings may go on after SIGTERM.")
     ] = 3600
+
+    @property
+    def provider_access(self) -> ProviderAccess:
+        """What the providers' adapters are given."""
+        return ProviderAccess(
+            openai_api_key=self.openai_api_key,
+            openai_base_url=self.openai_base_url,
+            deepgram_api_key=self.deepgram_api_key,
+            deepgram_base_url=self.deepgram_base_url,
+        )

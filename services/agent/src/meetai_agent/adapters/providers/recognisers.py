@@ -1,6 +1,6 @@
-"""Speech providers by setting: `provider/model` to a thing that listens.
+"""Recognisers by the setting `STT`: `provider/model` to a thing that listens.
 
-Owns the list of providers. What a provider needs is imported only when a setting names it.
+Owns the list of them. What a provider needs is imported only when a setting names it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from livekit.agents import inference
 
 from meetai_agent.adapters.segmented_ear import SegmentedEar
 from meetai_agent.domain.errors import UnknownProviderError
+from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.ports import Clock, Ear
 
 MIN_SILENCE_SECONDS: Final = 0.4
@@ -24,11 +25,11 @@ NewEar = Callable[[str | None], Ear]
 BUNDLED_MODEL: Final = "whisper-tiny.en"
 
 
-def check_recogniser(setting: str) -> None:
+def check_recogniser(setting: str, _access: ProviderAccess) -> None:
     """Say at start-up what would keep `load_recogniser` from working, without loading a model.
 
     Raises:
-        UnknownProviderError: no such provider, or its packages or model aren't installed.
+        UnknownProviderError: no such provider, its key isn't set, or its packages or model aren't installed.
     """
     provider, _, model = setting.partition("/")
     if provider != "local" or not model:
@@ -41,13 +42,13 @@ def check_recogniser(setting: str) -> None:
         )
 
 
-def load_recogniser(setting: str, *, clock: Clock) -> NewEar:
+def load_recogniser(setting: str, access: ProviderAccess, *, clock: Clock) -> NewEar:
     """Load what `STT` names, once a process; every ear made from it shares the model.
 
     Raises:
         UnknownProviderError: as `check_recogniser`.
     """
-    check_recogniser(setting)
+    check_recogniser(setting, access)
     from meetai_agent.adapters.whisper import WhisperSTT  # noqa: PLC0415 - an optional extra
 
     model = setting.partition("/")[2]
