@@ -16,6 +16,7 @@ from meetai_agent.adapters.providers.recognisers import MIN_SILENCE_SECONDS, New
 from meetai_agent.adapters.segmented_ear import SegmentedEar
 from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised
 from meetai_agent.domain.providers import ProviderAccess
+from meetai_agent.ports import OnVoice
 from meetai_local.demo.measure import word_error_rate
 from meetai_local.speech import Line, load_recording, load_script
 
@@ -32,6 +33,10 @@ def speech(line: Line) -> bytes:
 
 def silence(seconds: float) -> bytes:
     return bytes(int(seconds * RATE) * 2)
+
+
+def unnoticed(speaking: bool) -> None:
+    """Nobody asks who speaks."""
 
 
 class Audio:
@@ -59,13 +64,13 @@ class Audio:
             self.closed = True
 
 
-async def all_heard(new_ear: NewEar, pcm: bytes) -> list[Heard]:
+async def all_heard(new_ear: NewEar, pcm: bytes, on_voice: OnVoice = unnoticed) -> list[Heard]:
     audio = Audio(pcm)
     ear = new_ear("en")
     assert isinstance(ear, SegmentedEar)
     ear._clock = audio.clock
     async with asyncio.timeout(60):
-        return [heard async for heard in ear.listen(audio.frames())]
+        return [heard async for heard in ear.listen(audio.frames(), on_voice)]
 
 
 def words(heard: list[Heard]) -> list[FinalWords]:
@@ -100,7 +105,9 @@ async def test_words_and_times_are_right_when_one_speaks_with_pauses(new_ear: Ne
         pcm += speech(line)
         truth.append((start_ms, len(pcm) * 1000 // BYTES_A_SECOND))
         pcm += silence(1.5)
-    heard = words(await all_heard(new_ear, pcm))
+    voices: list[bool] = []
+    heard = words(await all_heard(new_ear, pcm, voices.append))
+    assert voices == [True, False] * len(heard), "each utterance is noticed, and its end"
     epoch = VirtualClock().unix_ms()
     assert word_error_rate(" ".join(line.text for line in LINES[:4]), " ".join(each.text for each in heard)) < 0.1
     assert heard[0].started_ms - epoch == pytest.approx(truth[0][0], abs=TOLERANCE_MS)
@@ -120,7 +127,7 @@ async def test_the_last_words_are_heard_when_the_microphone_ends_in_the_middle(n
 async def test_words_are_heard_when_the_microphone_falls_silent_without_ending(new_ear: NewEar) -> None:
     """An unpublished microphone sends nothing, not even silence; the line must not wait for it to come back."""
     audio, over = Audio(silence(0.5) + speech(LINES[0])), asyncio.Event()
-    async with asyncio.timeout(20), aclosing(new_ear("en").listen(audio.frames(then=over))) as hearing:
+    async with asyncio.timeout(20), aclosing(new_ear("en").listen(audio.frames(then=over), unnoticed)) as hearing:
         heard = await anext(hearing)
         assert isinstance(heard, FinalWords)
         assert word_error_rate(LINES[0].text, heard.text) < 0.2
@@ -156,7 +163,7 @@ async def test_unrecognised_speech_is_named_when_the_recogniser_fails() -> None:
     detector = inference.VAD(min_silence_duration=MIN_SILENCE_SECONDS)
     ear = SegmentedEar(FailingSTT(), detector, language="en", clock=audio.clock)
     async with asyncio.timeout(20):
-        heard = [each async for each in ear.listen(audio.frames())]
+        heard = [each async for each in ear.listen(audio.frames(), unnoticed)]
     assert len(heard) >= 2
     assert all(isinstance(each, Unrecognised) for each in heard)
     assert heard[0].started_ms - audio.started_ms == pytest.approx(1000, abs=TOLERANCE_MS)
@@ -170,7 +177,7 @@ async def test_nothing_is_left_running_when_a_listener_stops_early() -> None:
     ear = SegmentedEar(FailingSTT(hang=True), detector, language="en", clock=audio.clock)
 
     async def listen() -> None:
-        async with aclosing(ear.listen(audio.frames(then=asyncio.Event()))) as hearing:
+        async with aclosing(ear.listen(audio.frames(then=asyncio.Event()), unnoticed)) as hearing:
             await anext(hearing)
 
     with pytest.raises(TimeoutError):

@@ -12,6 +12,7 @@ from livekit import rtc
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_agent.domain.heard import Heard
+from meetai_agent.ports import OnVoice
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine, encoded_line_bytes
 
 
@@ -174,12 +175,19 @@ class RecordingCaptions:
 
 
 class ScriptedEar:
-    """`ports.Ear` that hears what it was told, one thing a frame, and the rest when the frames have ended."""
+    """`ports.Ear` that hears what it was told, one thing a frame, and the rest when the frames have ended.
+
+    It notices a voice before the first thing it hears, and no pause.
+    """
 
     def __init__(self, heard: Iterable[Heard]) -> None:
         self._heard = list(heard)
 
-    async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+    async def listen(
+        self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
+    ) -> AsyncGenerator[Heard, None]:
+        if self._heard:
+            on_voice(True)
         async for _ in frames:
             if self._heard:
                 yield self._heard.pop(0)
@@ -206,6 +214,25 @@ class ScriptedMicrophone:
 
     def stop(self) -> None:
         self._frames.put_nowait(None)
+
+
+class RecordingFollower:
+    """`ports.Follower` that keeps what it is told, or fails each time."""
+
+    def __init__(self, *, failing: bool = False) -> None:
+        self.told: list[str] = []
+        self._failing = failing
+
+    def line_added(self, line: TranscriptLine) -> None:
+        self._tell(line.text)
+
+    def voice_changed(self, identity: str, speaking: bool) -> None:
+        self._tell(f"{identity} {'speaks' if speaking else 'pauses'}")
+
+    def _tell(self, what: str) -> None:
+        self.told.append(what)
+        if self._failing:
+            raise RuntimeError("a fault")
 
 
 async def no_frames() -> AsyncGenerator[rtc.AudioFrame, None]:

@@ -23,6 +23,7 @@ from tests.unit.agent.waiting import until
 from meetai_agent import session as session_module
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.heard import FinalWords, Heard
+from meetai_agent.ports import OnVoice
 from meetai_agent.session import MeetingSession
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.transcribe import Transcription
@@ -63,7 +64,9 @@ class FrameEar:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
-    async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+    async def listen(
+        self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
+    ) -> AsyncGenerator[Heard, None]:
         async for _ in frames:
             if self._bench.fail:
                 self._bench.fail = False

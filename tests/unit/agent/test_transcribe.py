@@ -12,6 +12,7 @@ from tests.unit.agent.fakes import (
     MemorySpool,
     MemoryStream,
     RecordingCaptions,
+    RecordingFollower,
     RecordingMeter,
     ScriptedEar,
     VirtualClock,
@@ -22,6 +23,7 @@ from tests.unit.agent.waiting import until
 
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised
+from meetai_agent.ports import OnVoice
 from meetai_agent.usecases import transcribe
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.transcribe import Transcription
@@ -171,7 +173,9 @@ async def test_the_microphone_is_closed_when_a_listener_fails(bench: Bench) -> N
     closed: list[str] = []
 
     class Ear:
-        async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+        async def listen(
+            self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
+        ) -> AsyncGenerator[Heard, None]:
             try:
                 yield FIRST
                 yield SECOND
@@ -185,6 +189,17 @@ async def test_the_microphone_is_closed_when_a_listener_fails(bench: Bench) -> N
     with pytest.raises(RuntimeError):
         await bench.transcription.listen(MAYA, Ear(), no_frames())
     assert closed == ["ear"]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_follower_is_told_of_lines_and_voices_when_there_is_one(bench: Bench, failing: bool) -> None:
+    """After the line is safe; a follower that fails costs nothing. When an ear ends, nobody speaks into it any more."""
+    follower = RecordingFollower(failing=failing)
+    bench.transcription.follow(follower)
+    await bench.hear(FIRST, SECOND)
+    assert follower.told == ["maya speaks", "Good morning.", "And goodbye.", "maya pauses"]
+    assert bench.order[-1] == "caption And goodbye."
+    assert [line.seq for line in bench.spool.kept] == [1, 2]
 
 
 async def test_two_are_numbered_in_one_row_when_they_talk_at_once(bench: Bench) -> None:

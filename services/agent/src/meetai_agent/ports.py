@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from livekit import rtc
@@ -109,11 +109,25 @@ class Microphone(Protocol):
         """End the frames soon."""
 
 
+OnVoice = Callable[[bool], None]
+"""Told True as soon as somebody's voice is noticed, and False once it has paused; before any of it is recognised."""
+
+
 class Ear(Protocol):
     """A recogniser for one participant's microphone."""
 
-    def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+    def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice) -> AsyncGenerator[Heard, None]:
         """What is said in the frames (16 kHz, mono), in order; ends after the frames have ended and all is recognised."""
+
+
+class Follower(Protocol):
+    """Somebody who follows a meeting while it is transcribed. Never waits; what it raises is logged and not passed on."""
+
+    def line_added(self, line: TranscriptLine) -> None:
+        """A line was numbered and is on its way."""
+
+    def voice_changed(self, identity: str, speaking: bool) -> None:
+        """A person's voice was noticed, or has paused."""
 
 
 class Meter(Protocol):

@@ -22,7 +22,7 @@ from meetai_agent.adapters.microphone import SAMPLE_RATE_HZ
 from meetai_agent.adapters.utterances import Utterance, UtteranceQueue
 from meetai_agent.domain.audio_time import AudioClock
 from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised
-from meetai_agent.ports import Clock
+from meetai_agent.ports import Clock, OnVoice
 
 MAX_UTTERANCE_SAMPLES: Final = int(MAX_UTTERANCE_SECONDS * SAMPLE_RATE_HZ)
 SILENCE_SECONDS: Final = 1.0
@@ -43,10 +43,12 @@ class SegmentedEar:
         self._language = language
         self._clock = clock
 
-    async def listen(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> AsyncGenerator[Heard, None]:
+    async def listen(
+        self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
+    ) -> AsyncGenerator[Heard, None]:
         """What is said in the frames; a sentence arrives when the pause after it has been recognised."""
         activity = self._detector.stream()
-        segmenter = _Segmenter(activity, clock=self._clock)
+        segmenter = _Segmenter(activity, on_voice, clock=self._clock)
         tasks = [
             asyncio.create_task(segmenter.push(frames), name="ear-push"),
             asyncio.create_task(segmenter.cut(), name="ear-cut"),
@@ -87,9 +89,10 @@ class SegmentedEar:
 class _Segmenter:
     """One participant's audio on its way through the detector into utterances."""
 
-    def __init__(self, activity: vad.VADStream, *, clock: Clock) -> None:
+    def __init__(self, activity: vad.VADStream, on_voice: OnVoice, *, clock: Clock) -> None:
         self.utterances = UtteranceQueue()
         self._activity = activity
+        self._on_voice = on_voice
         self._clock = clock
         self._position = AudioClock(SAMPLE_RATE_HZ)
         self._pushed = 0
@@ -122,6 +125,7 @@ class _Segmenter:
                 self._examined = event.samples_index
                 match event.type:
                     case vad.VADEventType.START_OF_SPEECH:
+                        self._on_voice(True)
                         speaking = Utterance(event.samples_index - int(event.speech_duration * SAMPLE_RATE_HZ))
                         speaking.extend(event.frames, event.samples_index)
                     case vad.VADEventType.INFERENCE_DONE if speaking is not None:
@@ -134,6 +138,7 @@ class _Segmenter:
                         speaking.last_sample = max(speaking.first_sample, event.samples_index - silence)
                         self._put(speaking)
                         speaking = None
+                        self._on_voice(False)
         finally:
             if speaking is not None:
                 self._put(speaking)

@@ -7,8 +7,9 @@ wait, because a process can be killed at any await (DESIGN, invariant 1).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised, storable_pieces
-from meetai_agent.ports import Captions, Ear, Meter, Spool
+from meetai_agent.ports import Captions, Ear, Follower, Meter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
 from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Speaker, TranscriptLine
@@ -40,6 +41,11 @@ class Transcription:
         self._meter = meter
         self._seq = 0
         self._delivering: asyncio.Task[None] | None = None
+        self._follower: Follower | None = None
+
+    def follow(self, follower: Follower) -> None:
+        """From now on, tell somebody of every line and of every voice."""
+        self._follower = follower
 
     def open(self) -> None:
         """Start delivering: the stream learns of this producer before its first line."""
@@ -47,9 +53,13 @@ class Transcription:
 
     async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
         """Transcribe one participant's microphone until its frames end."""
-        async with aclosing(ear.listen(frames)) as hearing:
-            async for heard in hearing:
-                self._take(speaker, heard)
+        on_voice = partial(self._tell_voice, speaker.identity)
+        try:
+            async with aclosing(ear.listen(frames, on_voice)) as hearing:
+                async for heard in hearing:
+                    self._take(speaker, heard)
+        finally:
+            on_voice(False)
 
     async def close(self) -> bool:
         """Flush what is left and mark the producer closed. Returns whether all of it was delivered in time."""
@@ -100,6 +110,17 @@ class Transcription:
             self._delivery.add(line, offset)
             self._captions.publish(_final_caption(line, heard.segment))
             self._meter.line_numbered()
+            self._tell_line(line)
+
+    def _tell_line(self, line: TranscriptLine) -> None:
+        if self._follower is not None:
+            with _nothing_raised():
+                self._follower.line_added(line)
+
+    def _tell_voice(self, identity: str, speaking: bool) -> None:
+        if self._follower is not None:
+            with _nothing_raised():
+                self._follower.voice_changed(identity, speaking)
 
     def _caption_interim(self, speaker: Speaker, heard: InterimWords) -> None:
         self._captions.publish(
@@ -113,6 +134,15 @@ class Transcription:
                 language=heard.language,
             )
         )
+
+
+@contextmanager
+def _nothing_raised() -> Iterator[None]:
+    """Whoever follows may fail without a line being lost."""
+    try:
+        yield
+    except Exception:
+        log.exception("follower_failed")
 
 
 def _final_caption(line: TranscriptLine, segment: str) -> LiveTranscript:
