@@ -29,3 +29,10 @@ async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: flo
             if await condition():
                 return
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """As `eventually`, for a condition that needs no waiting itself."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - conditions are anything, not only what has an event
+            await asyncio.sleep(0.002)

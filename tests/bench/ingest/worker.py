@@ -20,16 +20,19 @@ import uvloop
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from meetai_contracts.transcript import stream_key
 from meetai_servicekit.background import ProcessFate, Work, running
 from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.patience import Patience
 from meetai_servicekit.postgres import create_pool
+from meetai_servicekit.streams import StreamConsumer, consumer_name
+from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
-from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
-from meetai_transcript_ingest.app import BACKOFF, SERVICE, consumer_name
-from meetai_transcript_ingest.consumer import ShardConsumer
-from meetai_transcript_ingest.usecases import Patience, StoreEntries
+from meetai_transcript_ingest.app import BACKOFF, SERVICE
+from meetai_transcript_ingest.consumer import GROUP, unpack_set
+from meetai_transcript_ingest.usecases import StoreEntries
 
 
 class Order(Struct, frozen=True):
@@ -89,10 +92,16 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
     name = consumer_name()
     works: dict[str, Work] = {}
     for shard in range(order.shards):
-        stream = NotedStream(redis, shard=shard, consumer=name)
+        stream = NotedStream(redis, key=stream_key(shard), group=GROUP, consumer=name)
         stream.ledger = ledger
-        consumer = ShardConsumer(
-            stream, store, patience=patience, observer=observer, sleep=asyncio.sleep, monotonic=time.monotonic
+        consumer = StreamConsumer(
+            stream,
+            unpack_set,
+            store,
+            patience=patience,
+            observer=observer,
+            sleep=asyncio.sleep,
+            monotonic=time.monotonic,
         )
         works |= consumer.works()
     async with writers:

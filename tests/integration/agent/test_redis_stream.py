@@ -17,7 +17,7 @@ from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.fakes import RecordingMeter
 from tests.unit.agent.samples import covered, decoded, line, lines_of, new_producer
 from tests.unit.agent.stream_suite import StreamSuite, StreamUnderTest
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.adapters.dead_spools import SpoolFolder
 from meetai_agent.adapters.redis_stream import RedisBatchStream

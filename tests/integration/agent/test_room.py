@@ -13,7 +13,7 @@ from tests.integration.agent.agent_process import person
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.fakes import RecordingMeter
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.adapters.livekit_captions import MAX_WAITING, RoomCaptions
 from meetai_agent.adapters.microphone import SAMPLE_RATE_HZ, ParticipantMicrophone

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from tests.integration.agent.agent_process import agent_process, person
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.samples import decoded
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_contracts.transcript import BATCH_FIELD, LiveTranscript, TranscriptBatch, stream_key
 from meetai_local.demo.participant import SimulatedParticipant

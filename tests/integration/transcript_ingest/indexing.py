@@ -9,9 +9,10 @@ from tests.unit.transcript_ingest.producing import Producer
 
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
 from meetai_servicekit.postgres import Pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import Arrival, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import Parcel, unpack
 from meetai_transcript_ingest.domain.search import Found, SearchFilter, parse_query
 
 ANYWHERE = SearchFilter()

@@ -14,11 +14,12 @@ from tests.unit.transcript_ingest.producing import Producer
 
 from meetai_contracts.transcript import BATCH_FIELD
 from meetai_servicekit.postgres import Pool, create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
-from meetai_transcript_ingest.domain.intake import Arrival, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import Parcel, unpack
 from meetai_transcript_ingest.domain.tail import PlacedLine
 from meetai_transcript_ingest.ports import Archive, LineStore
 

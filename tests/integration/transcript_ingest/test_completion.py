@@ -19,11 +19,12 @@ from meetai_contracts.codec import decode_json
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM, MAX_EVENT_BYTES, DomainEvent, TranscriptCompleted
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch, stream_key
 from meetai_servicekit.postgres import Pool, create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox, complete_rooms
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
 
 WAIT_SECONDS = 15

@@ -13,7 +13,8 @@ from tests.servers.cutting_proxy import Cut, Where, cutting_proxy
 from tests.waiting import wait_until
 
 from meetai_contracts.transcript import stream_key
-from meetai_transcript_ingest.adapters.redis_stream import GROUP, RECLAIM_IDLE_MS
+from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
+from meetai_transcript_ingest.consumer import GROUP
 
 KEY = stream_key(0)
 COMMIT = b"COMMIT\x00"

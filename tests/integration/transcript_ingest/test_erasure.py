@@ -22,6 +22,7 @@ from tests.waiting import eventually, wait_until
 from meetai_contracts.api import Integrity
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
 from meetai_servicekit.postgres import Pool, create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
@@ -29,7 +30,7 @@ from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import ErasedError, LetterGoneError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.usecases.erase import EraseMeeting

@@ -17,8 +17,9 @@ from tests.waiting import wait_until
 
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 from meetai_servicekit.postgres import migrate
+from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
-from meetai_transcript_ingest.adapters.redis_stream import GROUP, RECLAIM_IDLE_MS
+from meetai_transcript_ingest.consumer import GROUP
 
 KEY = stream_key(0)
 TAKEN_OVER_SECONDS = RECLAIM_IDLE_MS / 1000 + 5 + 15

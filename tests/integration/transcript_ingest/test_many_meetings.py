@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 from meetai_contracts.api import stored_line
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
-from meetai_transcript_ingest.adapters.redis_stream import RECLAIM_IDLE_MS
+from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
 
 MEETINGS = 200
 LINES = 1_000

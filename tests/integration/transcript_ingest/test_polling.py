@@ -9,10 +9,11 @@ from tests.unit.transcript_ingest.producing import Producer
 from meetai_contracts.api import StoredLine
 from meetai_contracts.transcript import BATCH_FIELD
 from meetai_servicekit.postgres import create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import Arrival, unpack
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.usecases import ReadTranscript
 
 

@@ -13,12 +13,13 @@ from tests.unit.transcript_ingest.producing import Producer
 
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
 from meetai_servicekit.postgres import create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import LetterGoneError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, unpack
+from meetai_transcript_ingest.domain.intake import DeadLetter, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
 from meetai_transcript_ingest.ports import Archive, DeadLetters, LineStore
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive

@@ -17,12 +17,13 @@ from tests.waiting import wait_until
 
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
 from meetai_servicekit.postgres import Pool, create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetention
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 

@@ -13,11 +13,12 @@ from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 
 from meetai_contracts.transcript import BATCH_FIELD, Speaker, TranscriptLine, encode_batch
 from meetai_servicekit.postgres import create_pool
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import RefusedError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, unpack, with_lines
+from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack, with_lines
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, prove
 from meetai_transcript_ingest.ports import Archive, Committed, LineStore

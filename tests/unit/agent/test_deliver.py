@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.unit.agent.fakes import MemoryDisk, MemorySpool, MemoryStream, RecordingMeter, VirtualClock
 from tests.unit.agent.samples import covered, decoded, line, lines_of, new_producer
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.errors import StreamUnavailableError

@@ -18,7 +18,7 @@ from tests.unit.agent.fakes import (
     VirtualClock,
 )
 from tests.unit.agent.samples import decoded, lines_of, new_producer
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent import session as session_module
 from meetai_agent.domain.buffer import TranscriptBuffer

@@ -19,7 +19,7 @@ from tests.unit.agent.fakes import (
     no_frames,
 )
 from tests.unit.agent.samples import MAYA, decoded, lines_of, new_producer
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised

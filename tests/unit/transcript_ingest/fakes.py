@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from tests.unit.servicekit.fake_streams import FakeStreamObserver
+
 from meetai_contracts.api import StoredLine, stored_line
-from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, stream_key
-from meetai_transcript_ingest.domain.errors import GroupMissingError, RefusedError, TryLaterError
-from meetai_transcript_ingest.domain.intake import Arrival, DeadLetter, Parcel, dead_line, in_write_order
+from meetai_contracts.transcript import TranscriptLine
+from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError
+from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.producers import Declaration, merge
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
 from meetai_transcript_ingest.domain.tail import PlacedLine
-from meetai_transcript_ingest.ports import Committed, Reclaimed, StreamStatus, Unsent
+from meetai_transcript_ingest.ports import Committed, Unsent
 
 COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds, within 5 s."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - there is no event for each thing a test may wait for
-            await asyncio.sleep(0.001)
 
 
 def ranges_of(numbers: Collection[int]) -> tuple[Range, ...]:
@@ -151,124 +145,11 @@ class FakeStore:
         )
 
 
-class FakeLog:
-    """A stream with one group, in memory; several `FakeStream`s read from it. `now_ms` is its clock."""
-
-    RECLAIM_IDLE_MS = 15_000
-
-    def __init__(self) -> None:
-        self.now_ms = 1_790_000_000_000
-        self.away = False
-        self.entries: dict[str, dict[bytes, bytes]] = {}
-        self.has_group = False
-        self.delivered: set[str] = set()
-        self.pending: dict[str, tuple[str, int]] = {}
-        self.acknowledged: list[str] = []
-        self.arrived = asyncio.Event()
-
-    def put(self, data: bytes, field: str = BATCH_FIELD) -> str:
-        entry_id = f"{self.now_ms}-{len(self.entries)}"
-        self.entries[entry_id] = {field.encode(): data}
-        self.arrived.set()
-        return entry_id
-
-    def drop_group(self) -> None:
-        self.has_group = False
-        self.delivered.clear()
-        self.pending.clear()
-
-
-class FakeStream:
-    """`EntryStream` over a `FakeLog`, as one consumer."""
-
-    def __init__(self, log: FakeLog, consumer: str, *, count: int = 250, block_seconds: float = 0.05) -> None:
-        self._log = log
-        self._consumer = consumer
-        self._count = count
-        self._block_seconds = block_seconds
-
-    @property
-    def name(self) -> str:
-        return stream_key(0)
-
-    async def join(self) -> None:
-        with self._answering(needs_group=False):
-            self._log.has_group = True
-
-    async def read(self) -> tuple[Arrival, ...]:
-        with self._answering():
-            fresh = self._fresh()
-        if not fresh:
-            self._log.arrived.clear()
-            try:
-                async with asyncio.timeout(self._block_seconds):
-                    await self._log.arrived.wait()
-            except TimeoutError:
-                return ()
-            with self._answering():
-                fresh = self._fresh()
-        for entry_id in fresh:
-            self._log.delivered.add(entry_id)
-            self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
-        return self._arrivals(fresh)
-
-    async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
-        with self._answering():
-            quiet_since = self._log.now_ms - FakeLog.RECLAIM_IDLE_MS
-            idle = [i for i, (_, at) in self._log.pending.items() if at <= quiet_since and i not in in_hand][
-                : self._count
-            ]
-            for entry_id in idle:
-                self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
-            lost = [entry_id for entry_id in idle if entry_id not in self._log.entries]
-            for entry_id in lost:
-                del self._log.pending[entry_id]
-            return Reclaimed(self._arrivals([entry_id for entry_id in idle if entry_id not in lost]), tuple(lost))
-
-    async def keep(self, entry_ids: Sequence[str]) -> None:
-        with self._answering():
-            for entry_id in entry_ids:
-                if entry_id in self._log.pending:
-                    self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
-
-    async def acknowledge(self, entry_ids: Sequence[str]) -> None:
-        with self._answering(needs_group=False):
-            self._log.acknowledged += [i for i in entry_ids if self._log.pending.pop(i, None) is not None]
-
-    async def trim(self) -> int:
-        return 0
-
-    async def prune_consumers(self) -> int:
-        return 0
-
-    async def status(self) -> StreamStatus:
-        with self._answering():
-            ages = [self._log.now_ms - int(entry_id.partition("-")[0]) for entry_id in self._log.pending]
-            return StreamStatus(
-                lag_entries=len(self._log.entries.keys() - self._log.delivered),
-                pending_entries=len(ages),
-                oldest_pending_seconds=max(ages, default=0) / 1000,
-            )
-
-    @contextmanager
-    def _answering(self, *, needs_group: bool = True) -> Iterator[None]:
-        if self._log.away:
-            raise TryLaterError("the stream is away")
-        if needs_group and not self._log.has_group:
-            raise GroupMissingError("no group")
-        yield
-
-    def _fresh(self) -> list[str]:
-        return [entry_id for entry_id in self._log.entries if entry_id not in self._log.delivered][: self._count]
-
-    def _arrivals(self, entry_ids: Sequence[str]) -> tuple[Arrival, ...]:
-        return tuple(Arrival(self.name, entry_id, self._log.entries[entry_id]) for entry_id in entry_ids)
-
-
-class FakeObserver:
+class FakeObserver(FakeStreamObserver):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.committed_sets: list[tuple[int, Committed]] = []
         self.dead: dict[str, int] = {}
         self.fates: dict[str, int] = {}
@@ -276,10 +157,6 @@ class FakeObserver:
         self.gone: dict[str, int] = {}
         self.published_events = 0
         self.unsent: Unsent | None = None
-        self.postponed_work: list[str] = []
-        self.reclaimed_entries = 0
-        self.lost_entries = 0
-        self.seen: list[StreamStatus] = []
 
     def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
         self.committed_sets.append((entries, outcome))
@@ -301,18 +178,6 @@ class FakeObserver:
 
     def outbox_seen(self, unsent: Unsent) -> None:
         self.unsent = unsent
-
-    def postponed(self, what: str) -> None:
-        self.postponed_work.append(what)
-
-    def reclaimed(self, stream: str, entries: int) -> None:
-        self.reclaimed_entries += entries
-
-    def lost(self, stream: str, entries: int) -> None:
-        self.lost_entries += entries
-
-    def stream_seen(self, stream: str, status: StreamStatus) -> None:
-        self.seen.append(status)
 
 
 def _reading_order(line: TranscriptLine) -> tuple[int, UUID, int]:

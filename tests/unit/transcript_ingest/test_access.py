@@ -20,7 +20,8 @@ from tests.unit.transcript_ingest.serving import (
     participant_token,
 )
 
-from meetai_transcript_ingest.domain.intake import Arrival, unpack
+from meetai_servicekit.streams import Arrival
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.ports import MAX_PARTICIPANT_TOKEN_BYTES
 
 JOIN = {"room": "standup", "roomJoin": True}

@@ -7,7 +7,8 @@ from tests.unit.transcript_ingest.fakes import COMMITTED_AT
 from tests.unit.transcript_ingest.producing import Producer
 from tests.unit.transcript_ingest.serving import WatchedStore, asking
 
-from meetai_transcript_ingest.domain.intake import Arrival, unpack
+from meetai_servicekit.streams import Arrival
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.paging import LONGEST_TRANSACTION
 
 PATHS = (

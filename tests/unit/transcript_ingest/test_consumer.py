@@ -8,13 +8,19 @@ from contextlib import asynccontextmanager
 from datetime import date
 
 import pytest
-from tests.unit.transcript_ingest.fakes import FakeLog, FakeObserver, FakeStore, FakeStream, until
+from tests.unit.servicekit.fake_streams import FakeLog, FakeStream
+from tests.unit.transcript_ingest.fakes import FakeObserver, FakeStore
 from tests.unit.transcript_ingest.producing import Producer
+from tests.waiting import until
 
 from meetai_servicekit.backoff import Backoff
-from meetai_transcript_ingest import consumer as consumer_module
-from meetai_transcript_ingest.consumer import STALLED_SECONDS, ShardConsumer, keep_partitions_ahead
-from meetai_transcript_ingest.usecases import Patience, StoreEntries
+from meetai_servicekit.patience import Patience
+from meetai_servicekit.streams import StreamConsumer
+from meetai_servicekit.streams import consumer as consumer_module
+from meetai_servicekit.streams.consumer import STALLED_SECONDS
+from meetai_transcript_ingest.consumer import unpack_set
+from meetai_transcript_ingest.upkeep import keep_partitions_ahead
+from meetai_transcript_ingest.usecases import StoreEntries
 
 
 class Rig:
@@ -27,8 +33,9 @@ class Rig:
         self.stream = FakeStream(log, name, count=count, block_seconds=0.005)
         patience = Patience(Backoff(0.2, 3.0), sleep=self._brief, random=lambda: 0.5, observer=self.observer)
         monotonic = lambda: self.now  # noqa: E731 - a property of the rig
-        self.consumer = ShardConsumer(
+        self.consumer = StreamConsumer(
             self.stream,
+            unpack_set,
             StoreEntries(store, patience=patience, observer=self.observer, monotonic=monotonic),
             patience=patience,
             observer=self.observer,

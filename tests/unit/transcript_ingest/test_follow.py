@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.transcript_ingest.fakes import until
 from tests.unit.transcript_ingest.producing import Producer
 from tests.unit.transcript_ingest.serving import FakeReadingObserver, WatchedStore, asking
+from tests.waiting import until
 
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import TooManyFollowersError
-from meetai_transcript_ingest.domain.intake import Arrival, unpack
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.tail import EVERYONE, MAX_WAKE_BYTES, PlacedLine, wake_for, wake_key, woken_by
 from meetai_transcript_ingest.http.streaming import PiecewiseResponse
 from meetai_transcript_ingest.usecases.follow import FOLLOW_PAGE_LINES, FollowTranscript

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 
 from meetai_contracts.transcript import BATCH_FIELD, decode_batch, encode_batch
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import (
     MAX_PAYLOAD_BYTES,
-    Arrival,
     Parcel,
     dead_parcel,
     halves,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.transcript_ingest.fakes import FakeObserver, until
+from tests.unit.transcript_ingest.fakes import FakeObserver
+from tests.waiting import until
 
 from meetai_contracts.events import DomainEvent
 from meetai_transcript_ingest.domain.errors import TryLaterError

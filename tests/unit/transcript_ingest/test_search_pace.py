@@ -8,10 +8,10 @@ import pytest
 from tests.unit.transcript_ingest.fakes import FakeObserver
 
 from meetai_servicekit.backoff import Backoff
+from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.search import Findings, IndexBacklog, SearchFilter
-from meetai_transcript_ingest.usecases import Patience
 from meetai_transcript_ingest.usecases.search import INDEX_INTERVAL_SECONDS, INDEX_REST, keep_indexed
 
 

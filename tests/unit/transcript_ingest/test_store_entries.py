@@ -8,15 +8,18 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.transcript_ingest.fakes import FakeLog, FakeObserver, FakeStore, FakeStream, until
+from tests.unit.servicekit.fake_streams import FakeLog, FakeStream
+from tests.unit.transcript_ingest.fakes import FakeObserver, FakeStore
 from tests.unit.transcript_ingest.producing import Producer
+from tests.waiting import until
 
 from meetai_contracts.transcript import decode_batch
 from meetai_servicekit.backoff import Backoff
+from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, unpack_all
 from meetai_transcript_ingest.ports import Committed
-from meetai_transcript_ingest.usecases import Patience, ProveTranscript, ReadTranscript, StoreEntries
+from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript, StoreEntries
 
 
 class Desk:

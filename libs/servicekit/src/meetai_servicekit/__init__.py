@@ -6,6 +6,7 @@
   are its parts, `paths` keeps any meeting id addressable.
 - `auth`: service keys and their scopes.
 - `server`, `background`: a process that starts, is watched, and ends cleanly on SIGTERM.
-- `backoff`: how long to wait before trying again.
+- `backoff`: how long to wait before trying again; `patience`: trying until it works.
 - `postgres` (extra `postgres`): pool, named queries, migrations.
+- `streams` (extra `redis`): a consumer group on Redis Streams.
 """

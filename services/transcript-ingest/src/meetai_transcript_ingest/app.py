@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import random
-import secrets
-import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -21,14 +18,18 @@ from litestar import Litestar, Router
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from meetai_contracts.transcript import stream_key
 from meetai_servicekit.background import ProcessFate, Work, running
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.patience import Patience
 from meetai_servicekit.postgres import Pool, check_schema, create_pool, expected_migrations, migrate
 from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
+from meetai_servicekit.streams import StreamConsumer, consumer_name
+from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
@@ -44,14 +45,13 @@ from meetai_transcript_ingest.adapters.postgres_wakeups import PostgresWakeups
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
 from meetai_transcript_ingest.adapters.prometheus_search import PrometheusSearchObserver
 from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
-from meetai_transcript_ingest.adapters.redis_stream import RedisEntryStream, create_client
-from meetai_transcript_ingest.consumer import ShardConsumer, keep_partitions_ahead
+from meetai_transcript_ingest.consumer import GROUP, unpack_set
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.http.search import search_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_transcript_ingest.upkeep import expire, finish_erasures, relay_events, watch_outbox
-from meetai_transcript_ingest.usecases import ExportTranscript, Patience, ProveTranscript, ReadTranscript, StoreEntries
+from meetai_transcript_ingest.upkeep import expire, finish_erasures, keep_partitions_ahead, relay_events, watch_outbox
+from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript, StoreEntries
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.follow import FollowTranscript, keep_listening
@@ -98,8 +98,9 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     store_entries = StoreEntries(store, patience=patience, observer=observer, monotonic=time.monotonic)
     name = consumer_name()
     consumers = [
-        ShardConsumer(
-            RedisEntryStream(redis, shard=shard, consumer=name),
+        StreamConsumer(
+            RedisEntryStream(redis, key=stream_key(shard), group=GROUP, consumer=name),
+            unpack_set,
             store_entries,
             patience=patience,
             observer=observer,
@@ -196,11 +197,6 @@ def _searching(
         search_works(index, patience=patience, observer=observer, sleep=asyncio.sleep, monotonic=time.monotonic),
         search_routes(SearchTranscripts(index), keys=settings.service_keys, participants=_participant_tokens(settings)),
     )
-
-
-def consumer_name() -> str:
-    """A name in the consumer group that no process has had before."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _serve(settings: IngestSettings) -> int:

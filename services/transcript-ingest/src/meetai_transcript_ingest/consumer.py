@@ -1,232 +1,24 @@
-"""The loop that drives one shard: read, hand over, keep the claim alive, tidy up.
-
-Owns the timing of everything that happens to a stream, and the shutdown. Must not know how entries are read or stored.
-
-One set is being written while the next is being read and unpacked, never more: while PostgreSQL is away, two sets are held and reading
-stops, so memory stays where it was.
-"""
+"""What one shard's consumer does with a set of entries before it is stored. The loop is `meetai_servicekit.streams`'."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, timedelta
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
-import structlog
+from meetai_servicekit.streams import Arrival
+from meetai_transcript_ingest.domain.intake import Delivery, Unpacked, delivery_of, unpack
 
-from meetai_servicekit.background import Work
-from meetai_transcript_ingest.domain.errors import GroupMissingError, TryLaterError
-from meetai_transcript_ingest.domain.intake import Arrival, Delivery, Unpacked, delivery_of, unpack
-from meetai_transcript_ingest.ports import EntryStream, LineStore, Observer
-from meetai_transcript_ingest.usecases import Patience
-
-KEEP_INTERVAL_SECONDS: Final = 5.0
-"""Entries in hand are confirmed this often; others take over what nobody confirms for three times as long."""
-RECLAIM_INTERVAL_SECONDS: Final = 5.0
-TIDY_INTERVAL_SECONDS: Final = 60.0
-STATUS_INTERVAL_SECONDS: Final = 5.0
-"""Prometheus usually scrapes every 15 to 60 s."""
-DRAIN_SECONDS: Final = 8.0
-"""At SIGTERM what is in hand gets this long; with 10 s for open requests that is within Kubernetes' 30 s."""
-STALLED_SECONDS: Final = 30.0
-"""A turn of the loop takes 1 s when idle, and 12 s when a transaction takes all that it may."""
-PARTITION_DAYS_BEHIND: Final = 1
-"""A job that started before midnight UTC, or a clock that is behind."""
-PARTITION_DAYS_AHEAD: Final = 7
-"""A week in which nobody can make one (PostgreSQL read-only, the service stopped) costs nothing."""
-PARTITION_INTERVAL_SECONDS: Final = 3_600.0
-
+GROUP: Final = "transcript-ingest"
+"""The consumer group of every replica."""
 UNPACKED_AT_ONCE: Final = 50
 """Entries between two turns of the loop: about half a millisecond."""
 
-Store = Callable[[EntryStream, Delivery], Awaitable[None]]
 
-log = structlog.get_logger()
-
-
-class ShardConsumer:
-    """Reads one stream for as long as it runs.
-
-    Args:
-        stream: The shard.
-        store: Makes a delivery durable and acknowledges it.
-        patience: How to go on when the stream can't be reached.
-        observer: Counts.
-        sleep: Waits that many seconds.
-        monotonic: Seconds, for intervals.
-    """
-
-    def __init__(
-        self,
-        stream: EntryStream,
-        store: Store,
-        *,
-        patience: Patience,
-        observer: Observer,
-        sleep: Callable[[float], Awaitable[None]],
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._stream = stream
-        self._store = store
-        self._patience = patience
-        self._observer = observer
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._in_hand: dict[str, float] = {}
-        self._turned_at = monotonic()
-        self._reclaim_due = monotonic()
-        self._joined = False
-        self._stopping = False
-
-    @property
-    def stalled(self) -> bool:
-        """The loop has not come round for so long that it hangs somewhere."""
-        return self._monotonic() - self._turned_at > STALLED_SECONDS
-
-    def works(self) -> Mapping[str, Work]:
-        """What to run side by side, by name."""
-        name = self._stream.name
-        return {
-            f"consume {name}": self.consume,
-            f"keep claims {name}": self.keep_claims,
-            f"tidy {name}": self.tidy,
-            f"watch {name}": self.watch,
-        }
-
-    async def consume(self) -> None:
-        """Read and write until cancelled; what is in hand then is given `DRAIN_SECONDS` to be stored.
-
-        Raises:
-            UnstorableError: the store refused a dead letter.
-        """
-        flow = asyncio.create_task(self._flow(), name=f"flow {self._stream.name}")
-        try:
-            await asyncio.shield(flow)
-        except asyncio.CancelledError:
-            self._stopping = True
-            await asyncio.wait({flow}, timeout=DRAIN_SECONDS)
-            if not flow.done():
-                flow.cancel()
-                await asyncio.wait({flow})
-                log.warning("entries_left_pending", stream=self._stream.name, entries=len(self._in_hand))
-            raise
-
-    async def keep_claims(self) -> None:
-        """Confirm what has been in hand for a while, so that no other consumer takes it over."""
-        while True:
-            await self._sleep(KEEP_INTERVAL_SECONDS)
-            before = self._monotonic() - KEEP_INTERVAL_SECONDS
-            held = [entry_id for entry_id, since in self._in_hand.items() if since <= before]
-            if held:
-                await self._attempt("keep", partial(self._stream.keep, held))
-
-    async def tidy(self) -> None:
-        """Trim the stream, and forget consumers that are gone."""
-        while True:
-            await self._sleep(TIDY_INTERVAL_SECONDS)
-            await self._attempt("trim", self._stream.trim)
-            await self._attempt("prune", self._stream.prune_consumers)
-
-    async def watch(self) -> None:
-        """Tell the observer how far the group is behind."""
-        while True:
-            await self._sleep(STATUS_INTERVAL_SECONDS)
-            await self._attempt("status", self._look)
-
-    async def _flow(self) -> None:
-        """Write one set while the next is read. A read that has begun is waited for: it may have been given entries."""
-        writing: asyncio.Task[None] | None = None
-        try:
-            while not self._stopping:
-                arrivals = await self._patience.insist("read", self._next)
-                delivery = await _unpacked(
-                    arrivals
-                )  # before the wait: PostgreSQL is busy with the set before meanwhile
-                if writing is not None and (arrivals or writing.done()):
-                    await writing
-                    writing = None
-                if arrivals:
-                    writing = asyncio.create_task(self._write(delivery), name=f"write {self._stream.name}")
-            if writing is not None:
-                await writing
-        finally:
-            if writing is not None and writing.cancel():
-                await asyncio.wait({writing})
-
-    async def _next(self) -> tuple[Arrival, ...]:
-        """A set of entries: those of dead consumers first, when it is time to look for them."""
-        self._turned_at = self._monotonic()
-        try:
-            if not self._joined:
-                await self._stream.join()
-                self._joined = True
-            if self._monotonic() >= self._reclaim_due:
-                reclaimed = await self._reclaim()
-                if reclaimed:
-                    return self._held(reclaimed)
-                self._reclaim_due = self._monotonic() + RECLAIM_INTERVAL_SECONDS
-            return self._held(await self._stream.read())
-        except GroupMissingError:
-            self._joined = False
-            raise
-
-    async def _reclaim(self) -> tuple[Arrival, ...]:
-        reclaimed = await self._stream.reclaim(self._in_hand)
-        if reclaimed.lost:
-            self._observer.lost(self._stream.name, len(reclaimed.lost))
-            log.error(
-                "entries_lost", stream=self._stream.name, entry_ids=reclaimed.lost[:20], entries=len(reclaimed.lost)
-            )
-        if reclaimed.arrivals:
-            self._observer.reclaimed(self._stream.name, len(reclaimed.arrivals))
-            log.info("entries_reclaimed", stream=self._stream.name, entries=len(reclaimed.arrivals))
-        return reclaimed.arrivals
-
-    def _held(self, arrivals: tuple[Arrival, ...]) -> tuple[Arrival, ...]:
-        now = self._monotonic()
-        self._in_hand.update((arrival.entry_id, now) for arrival in arrivals)
-        return arrivals
-
-    async def _write(self, delivery: Delivery) -> None:
-        await self._store(self._stream, delivery)
-        for entry_id in delivery.entry_ids:
-            self._in_hand.pop(entry_id, None)  # a group made anew delivers again what is still in hand
-
-    async def _look(self) -> None:
-        self._observer.stream_seen(self._stream.name, await self._stream.status())
-
-    async def _attempt(self, what: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do what can as well be done the next time."""
-        try:
-            await work()
-        except TryLaterError as error:
-            self._observer.postponed(what)
-            log.warning("work_postponed", what=what, stream=self._stream.name, cause=str(error))
-
-
-async def _unpacked(arrivals: Sequence[Arrival]) -> Delivery:
+async def unpack_set(arrivals: Sequence[Arrival]) -> Delivery:
     """Open a set of entries, letting the write that goes on have its turn: PostgreSQL waits for its rows."""
     unpacked: list[Unpacked] = []
     for start in range(0, len(arrivals), UNPACKED_AT_ONCE):
         unpacked.extend([unpack(arrival) for arrival in arrivals[start : start + UNPACKED_AT_ONCE]])
         await asyncio.sleep(0)
     return delivery_of(arrivals, unpacked)
-
-
-async def keep_partitions_ahead(
-    store: LineStore,
-    *,
-    patience: Patience,
-    today: Callable[[], date],
-    sleep: Callable[[float], Awaitable[None]],
-) -> None:
-    """Have a partition ready for every day on which a producer may start."""
-    while True:
-        first_day = today() - timedelta(days=PARTITION_DAYS_BEHIND)
-        days = PARTITION_DAYS_BEHIND + 1 + PARTITION_DAYS_AHEAD
-        made = await patience.insist("partitions", partial(store.prepare_partitions, first_day, days))
-        if made:
-            log.info("partitions_made", made=made, until=(first_day + timedelta(days=days - 1)).isoformat())
-        await sleep(PARTITION_INTERVAL_SECONDS)

@@ -6,12 +6,14 @@ Owns when each looks. Must not know what is told or removed, nor how.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
-from meetai_transcript_ingest.domain.errors import TryLaterError
-from meetai_transcript_ingest.ports import Observer, Outbox
+from meetai_servicekit.patience import Patience, TryLaterError
+from meetai_transcript_ingest.ports import LineStore, Observer, Outbox
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.publish import PublishEvents
@@ -26,6 +28,12 @@ ERASURE_INTERVAL_SECONDS: Final = 2.0
 EXPIRY_INTERVAL_SECONDS: Final = 3_600.0
 """A partition falls due once a day; late arrivals of a day that is gone are seen for this long at most."""
 EXPIRY_RETRY_SECONDS: Final = 60.0
+
+PARTITION_DAYS_BEHIND: Final = 1
+"""A job that started before midnight UTC, or a clock that is behind."""
+PARTITION_DAYS_AHEAD: Final = 7
+"""A week in which nobody can make one (PostgreSQL read-only, the service stopped) costs nothing."""
+PARTITION_INTERVAL_SECONDS: Final = 3_600.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -66,6 +74,19 @@ async def expire(expire_transcripts: ExpireTranscripts, *, observer: Observer, s
     while True:
         is_done = await attempt("expire", expire_transcripts, observer)
         await sleep(EXPIRY_INTERVAL_SECONDS if is_done else EXPIRY_RETRY_SECONDS)
+
+
+async def keep_partitions_ahead(
+    store: LineStore, *, patience: Patience, today: Callable[[], date], sleep: Sleep
+) -> None:
+    """Have a partition ready for every day on which a producer may start."""
+    while True:
+        first_day = today() - timedelta(days=PARTITION_DAYS_BEHIND)
+        days = PARTITION_DAYS_BEHIND + 1 + PARTITION_DAYS_AHEAD
+        made = await patience.insist("partitions", partial(store.prepare_partitions, first_day, days))
+        if made:
+            log.info("partitions_made", made=made, until=(first_day + timedelta(days=days - 1)).isoformat())
+        await sleep(PARTITION_INTERVAL_SECONDS)
 
 
 async def attempt(what: str, work: Callable[[], Awaitable[int]], observer: Observer) -> int:

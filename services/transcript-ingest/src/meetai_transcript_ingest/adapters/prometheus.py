@@ -6,16 +6,19 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from meetai_transcript_ingest.ports import Committed, StreamStatus, Unsent
+from meetai_servicekit.streams.prometheus import PrometheusStreamObserver
+from meetai_transcript_ingest.ports import Committed, Unsent
 
 COMMIT_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """From the issue's goal (p50 5 ms, p99 25 ms) to an outage."""
 
 
-class PrometheusObserver:
+class PrometheusObserver(PrometheusStreamObserver):
     """Counts into one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry, "meetai_ingest")
+
         def counter(name: str, help_text: str, *labels: str) -> Counter:
             return Counter(f"meetai_ingest_{name}", help_text, labels, registry=registry)
 
@@ -32,16 +35,6 @@ class PrometheusObserver:
         self._published = counter("events_published", "Events put on the events stream.")
         self._unsent = gauge("events_unsent", "Events in the outbox that the events stream hasn't confirmed.")
         self._unsent_seconds = gauge("events_unsent_oldest_seconds", "How long the oldest of those has waited.")
-        self._postponed = counter("postponed", "Attempts that failed and are made again.", "what")
-        self._reclaimed = counter("entries_reclaimed", "Entries taken over from quiet consumers.", "stream")
-        self._lost = counter(
-            "entries_lost", "Pending entries that had left the stream. Any at all is an alarm.", "stream"
-        )
-        self._lag = gauge("stream_lag_entries", "Entries that no consumer has had yet.", "stream")
-        self._pending = gauge("stream_pending_entries", "Entries delivered and not acknowledged.", "stream")
-        self._oldest = gauge(
-            "stream_oldest_pending_seconds", "Age of the oldest entry that is not acknowledged.", "stream"
-        )
         self._seconds = Histogram(
             "meetai_ingest_commit_seconds",
             "From a set of entries in hand to its COMMIT.",
@@ -81,24 +74,6 @@ class PrometheusObserver:
         """See `Observer.outbox_seen`."""
         self._unsent.set(unsent.count)
         self._unsent_seconds.set(unsent.oldest_seconds)
-
-    def postponed(self, what: str) -> None:
-        """See `Observer.postponed`."""
-        self._postponed.labels(what).inc()
-
-    def reclaimed(self, stream: str, entries: int) -> None:
-        """See `Observer.reclaimed`."""
-        self._reclaimed.labels(stream).inc(entries)
-
-    def lost(self, stream: str, entries: int) -> None:
-        """See `Observer.lost`."""
-        self._lost.labels(stream).inc(entries)
-
-    def stream_seen(self, stream: str, status: StreamStatus) -> None:
-        """See `Observer.stream_seen`."""
-        self._lag.labels(stream).set(status.lag_entries)
-        self._pending.labels(stream).set(status.pending_entries)
-        self._oldest.labels(stream).set(status.oldest_pending_seconds)
 
 
 class PrometheusReadingObserver:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from meetai_contracts.codec import encode_json
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM, DomainEvent
-from meetai_transcript_ingest.domain.errors import TryLaterError
+from meetai_servicekit.streams.redis_stream import redis_errors_translated
 
 
 class RedisEventsStream:
     """Appends to one stream.
 
     Args:
-        client: From `redis_stream.create_client`, whose timeouts and missing retries hold here as well.
+        client: From `create_client`, whose timeouts and missing retries hold here as well.
     """
 
     def __init__(self, client: Redis) -> None:
@@ -27,7 +26,5 @@ class RedisEventsStream:
         pipeline = self._redis.pipeline(transaction=False)
         for event in events:
             pipeline.xadd(EVENTS_STREAM, {EVENT_FIELD: encode_json(event)})
-        try:
+        with redis_errors_translated():
             await pipeline.execute()
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            raise TryLaterError(f"Redis: {type(error).__name__}") from error

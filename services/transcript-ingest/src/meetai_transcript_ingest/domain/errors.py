@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from meetai_servicekit.patience import TryLaterError as TryLater
+
 
 class IngestError(Exception):
     """Base of this service's own errors. A message holds ids, counts and error codes, never what was said."""
 
 
-class TryLaterError(IngestError):
+class TryLaterError(IngestError, TryLater):
     """Retry: Redis or PostgreSQL can't answer now. Nothing is lost; hold what is in hand and try again."""
-
-
-class GroupMissingError(TryLaterError):
-    """Retry after joining again: Redis has lost the stream or its consumer group."""
 
 
 class RefusedError(IngestError):

@@ -7,7 +7,7 @@ Every dead letter's payload is a stream entry's `b` of its own, so that redrivin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, Literal
 from uuid import UUID
@@ -26,6 +26,7 @@ from meetai_contracts.transcript import (
     UnknownVersionError,
     decode_batch,
 )
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.producers import Declaration, producer_day
 
 DeadReason = Literal["no_batch", "malformed", "unknown_version", "refused", "conflict"]
@@ -37,14 +38,6 @@ MAX_PAYLOAD_BYTES: Final = 4 * MAX_BATCH_BYTES
 
 _FIELD: Final = BATCH_FIELD.encode()
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
-
-
-class Arrival(Struct, frozen=True):
-    """One stream entry, as read."""
-
-    stream: str
-    entry_id: str
-    fields: Mapping[bytes, bytes]
 
 
 class Parcel(Struct, frozen=True):

@@ -15,8 +15,9 @@ from msgspec import Struct
 from meetai_contracts.codec import ContractError
 from meetai_contracts.dead_letters import DeadBatch, DeadLetterContent, DeadLetterSummary, DeadLine
 from meetai_contracts.transcript import BATCH_FIELD, CaptionSpeaker, TranscriptLine, decode_batch
+from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import BadCursorError
-from meetai_transcript_ingest.domain.intake import Arrival, Unpacked, unpack
+from meetai_transcript_ingest.domain.intake import Unpacked, unpack
 
 MAX_LETTERS: Final = 500
 """Letters a page, or a bulk redrive. A redrive is a transaction a letter, 7 ms on two busy cores: 3.5 s."""

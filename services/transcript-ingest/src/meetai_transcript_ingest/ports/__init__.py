@@ -3,7 +3,7 @@
 Every method raises `TryLaterError` where its server can't answer now.
 
 - `stores`: what is kept.
-- `streams`: what comes in and goes out.
+- `streams`: what goes out.
 - `search`: by which words lines are found.
 - `observers`: who counts.
 - `callers`: who asks.
@@ -25,11 +25,8 @@ from meetai_transcript_ingest.ports.stores import (
     Upgrade,
 )
 from meetai_transcript_ingest.ports.streams import (
-    EntryStream,
     EventsStream,
     Outbox,
-    Reclaimed,
-    StreamStatus,
     Unsent,
     Wakeups,
 )
@@ -39,7 +36,6 @@ __all__ = [
     "Archive",
     "Committed",
     "DeadLetters",
-    "EntryStream",
     "Erasures",
     "EventsStream",
     "LineStore",
@@ -48,12 +44,10 @@ __all__ = [
     "ParticipantTokens",
     "Pass",
     "ReadingObserver",
-    "Reclaimed",
     "Retention",
     "Rewritten",
     "SearchIndex",
     "SearchObserver",
-    "StreamStatus",
     "Unsent",
     "Upgrade",
     "Wakeups",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from meetai_servicekit.streams import StreamObserver
 from meetai_transcript_ingest.ports.stores import Committed
-from meetai_transcript_ingest.ports.streams import StreamStatus, Unsent
+from meetai_transcript_ingest.ports.streams import Unsent
 
 
-class Observer(Protocol):
+class Observer(StreamObserver, Protocol):
     """Who counts what happens."""
 
     def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
@@ -31,18 +32,6 @@ class Observer(Protocol):
 
     def outbox_seen(self, unsent: Unsent) -> None:
         """What is still to be published."""
-
-    def postponed(self, what: str) -> None:
-        """Something failed that will be tried again."""
-
-    def reclaimed(self, stream: str, entries: int) -> None:
-        """Entries were taken over."""
-
-    def lost(self, stream: str, entries: int) -> None:
-        """Entries left the stream before they were stored."""
-
-    def stream_seen(self, stream: str, status: StreamStatus) -> None:
-        """How far the group is behind."""
 
 
 class ReadingObserver(Protocol):

@@ -16,6 +16,6 @@ from __future__ import annotations
 
 from meetai_transcript_ingest.usecases.export import ExportTranscript
 from meetai_transcript_ingest.usecases.read import ProveTranscript, ReadTranscript
-from meetai_transcript_ingest.usecases.store import Patience, StoreEntries
+from meetai_transcript_ingest.usecases.store import StoreEntries
 
-__all__ = ["ExportTranscript", "Patience", "ProveTranscript", "ReadTranscript", "StoreEntries"]
+__all__ = ["ExportTranscript", "ProveTranscript", "ReadTranscript", "StoreEntries"]

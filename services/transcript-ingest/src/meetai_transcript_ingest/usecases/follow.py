@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import (
     AheadOfTranscriptError,
     IngestError,
@@ -21,7 +22,6 @@ from meetai_transcript_ingest.domain.errors import (
 )
 from meetai_transcript_ingest.domain.tail import PlacedLine, wake_key, woken_by
 from meetai_transcript_ingest.ports import Archive, ReadingObserver, Wakeups
-from meetai_transcript_ingest.usecases.store import Patience
 
 FOLLOW_PAGE_LINES: Final = 50
 """What a client is being sent is in memory: about 10 KB of usual lines, 0.8 MB of the longest that there can be."""

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.ports import Upgrade
-from meetai_transcript_ingest.usecases.store import Patience
 
 PLACE_INTERVAL_SECONDS: Final = 30.0
 """For as long may the live tail be behind for what a replica of the version before stores. A round over the 400 partitions of a

@@ -15,10 +15,10 @@ from meetai_contracts.api import SearchHit, SearchPage
 from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
 from meetai_servicekit.background import Work
+from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.paging import decode_cursor, encode_cursor
 from meetai_transcript_ingest.domain.search import Found, SearchFilter, parse_query, snippet
 from meetai_transcript_ingest.ports import SearchIndex, SearchObserver
-from meetai_transcript_ingest.usecases.store import Patience
 
 INDEX_BATCH_LINES: Final = 500
 INDEX_INTERVAL_SECONDS: Final = 1.0

@@ -5,55 +5,17 @@ Owns the order of things: durable first, acknowledged after.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from meetai_servicekit.backoff import Backoff
-from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
+from meetai_servicekit.patience import Patience
+from meetai_servicekit.streams import EntryStream
+from meetai_transcript_ingest.domain.errors import RefusedError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
-from meetai_transcript_ingest.ports import Committed, EntryStream, LineStore, Observer
-
-T = TypeVar("T")
+from meetai_transcript_ingest.ports import Committed, LineStore, Observer
 
 log = structlog.get_logger()
-
-
-class Patience:
-    """Tries again until it works, as long as the error says that it may.
-
-    Args:
-        backoff: How long to wait in between.
-        sleep: Waits that many seconds.
-        random: Gives [0, 1).
-        observer: Is told of every failure.
-    """
-
-    def __init__(
-        self,
-        backoff: Backoff,
-        *,
-        sleep: Callable[[float], Awaitable[None]],
-        random: Callable[[], float],
-        observer: Observer,
-    ) -> None:
-        self._backoff = backoff
-        self._sleep = sleep
-        self._random = random
-        self._observer = observer
-
-    async def insist(self, what: str, attempt_once: Callable[[], Awaitable[T]]) -> T:
-        """Do it, however often it has to be tried."""
-        attempt = 0
-        while True:
-            try:
-                return await attempt_once()
-            except TryLaterError as error:
-                attempt += 1
-                self._observer.postponed(what)
-                log.warning("work_postponed", what=what, attempt=attempt, cause=str(error))
-            await self._sleep(self._backoff.wait_seconds(attempt, self._random))
 
 
 class StoreEntries:

@@ -15,20 +15,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from meetai_contracts.transcript import stream_key
-from meetai_transcript_ingest.domain.errors import GroupMissingError, TryLaterError
-from meetai_transcript_ingest.domain.intake import Arrival
-from meetai_transcript_ingest.ports import Reclaimed, StreamStatus
-
-GROUP: Final = "transcript-ingest"
+from meetai_servicekit.patience import TryLaterError
+from meetai_servicekit.streams.ports import Arrival, GroupMissingError, Reclaimed, StreamStatus
 
 READ_COUNT: Final = 250
 """Entries a read. With reads overlapping writes this reached 90 % of a raw COPY (FACTS, PostgreSQL)."""
 READ_BYTES: Final = 8 * 1024 * 1024
 """What a read may bring: after large entries fewer are asked for, so that 250 of the largest (64 MB) aren't held again."""
 SET_ENTRIES: Final = 1_000
-"""Entries that are written together when there are so many: what a transaction costs beside its rows (six round trips, the rows
-of producers and meetings, the flush of the log) is then paid for 10,000 lines rather than 2,500 (84k → 119k lines/s over one connection)."""
+"""Entries that are read together when there are so many: what a transaction of transcript-ingest costs beside its rows (six round
+trips, the rows of producers and meetings, the flush of the log) is then paid for 10,000 lines rather than 2,500 (84k → 119k lines/s
+over one connection)."""
 BLOCK_MS: Final = 1_000
 """How long a read waits for an entry. It bounds how late a shutdown is noticed; a command a second is nothing to Redis."""
 SOCKET_TIMEOUT_SECONDS: Final = 5.0
@@ -75,18 +72,22 @@ def create_client(url: str) -> Redis:
 
 
 class RedisEntryStream:
-    """One shard's stream, read as one consumer of the group.
+    """One stream, read as one consumer of a group.
 
     Args:
-        client: From `create_client`; shared by the shards.
-        shard: Which stream.
+        client: From `create_client`; several streams may share it.
+        key: Which stream.
+        group: Its name says who reads, e.g. the service.
         consumer: Unique to this process: a name that comes back would inherit what its namesake left unfinished.
+        set_entries: As many as a read brings at most, in rounds of `READ_COUNT`.
     """
 
-    def __init__(self, client: Redis, *, shard: int, consumer: str) -> None:
+    def __init__(self, client: Redis, *, key: str, group: str, consumer: str, set_entries: int = SET_ENTRIES) -> None:
         self._redis = client
-        self._key = stream_key(shard)
+        self._key = key
+        self._group = group
         self._consumer = consumer
+        self._set_entries = set_entries
         self._count = READ_COUNT
         self._read_bytes = 0
 
@@ -97,28 +98,28 @@ class RedisEntryStream:
 
     async def join(self) -> None:
         """See `EntryStream.join`. Looks first: a full server refuses to create even a group that exists (FACTS, Redis)."""
-        with _redis_errors_translated():
+        with redis_errors_translated():
             try:
                 groups = await self._groups()
             except ResponseError as error:
                 if not _is_gone(error):
                     raise
                 groups = []
-            if any(group["name"] == GROUP.encode() for group in groups):
+            if any(group["name"] == self._group.encode() for group in groups):
                 return
             try:
-                await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+                await self._redis.xgroup_create(self._key, self._group, id="0", mkstream=True)
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):  # another replica was faster
                     raise
 
     async def read(self) -> tuple[Arrival, ...]:
         """See `EntryStream.read`. A backlog is read in several rounds, each as small as READ_COUNT and READ_BYTES say."""
-        with _redis_errors_translated():
+        with redis_errors_translated():
             asked = self._count
             found = arrivals = await self._read_round(block_ms=BLOCK_MS)
             size = self._read_bytes
-            while len(arrivals) == asked and len(found) < SET_ENTRIES and size + self._read_bytes <= READ_BYTES:
+            while len(arrivals) == asked and len(found) < self._set_entries and size + self._read_bytes <= READ_BYTES:
                 asked = self._count
                 try:
                     arrivals = await self._read_round(block_ms=None)
@@ -130,14 +131,14 @@ class RedisEntryStream:
 
     async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
         """See `EntryStream.reclaim`. XPENDING and XCLAIM rather than XAUTOCLAIM, so that what is in hand is left alone."""
-        with _redis_errors_translated():
+        with redis_errors_translated():
             pending: Any = await self._redis.xpending_range(
-                self._key, GROUP, min="-", max="+", count=self._count, idle=RECLAIM_IDLE_MS
+                self._key, self._group, min="-", max="+", count=self._count, idle=RECLAIM_IDLE_MS
             )
             idle = [entry["message_id"] for entry in pending if entry["message_id"].decode() not in in_hand]
             if not idle:
                 return Reclaimed()
-            reply: Any = await self._redis.xclaim(self._key, GROUP, self._consumer, RECLAIM_IDLE_MS, idle)
+            reply: Any = await self._redis.xclaim(self._key, self._group, self._consumer, RECLAIM_IDLE_MS, idle)
             arrivals = self._arrivals(reply)
             claimed = {arrival.entry_id for arrival in arrivals}
             unclaimed = [entry_id for raw in idle if (entry_id := raw.decode()) not in claimed]
@@ -145,17 +146,17 @@ class RedisEntryStream:
 
     async def keep(self, entry_ids: Sequence[str]) -> None:
         """See `EntryStream.keep`. JUSTID: a delivery count that an outage raises would say nothing (FACTS, Redis)."""
-        with _redis_errors_translated():
-            await self._redis.xclaim(self._key, GROUP, self._consumer, 0, list(entry_ids), justid=True)
+        with redis_errors_translated():
+            await self._redis.xclaim(self._key, self._group, self._consumer, 0, list(entry_ids), justid=True)
 
     async def acknowledge(self, entry_ids: Sequence[str]) -> None:
         """See `EntryStream.acknowledge`."""
-        with _redis_errors_translated():
-            await self._redis.xack(self._key, GROUP, *entry_ids)
+        with redis_errors_translated():
+            await self._redis.xack(self._key, self._group, *entry_ids)
 
     async def trim(self) -> int:
         """See `EntryStream.trim`. Never by length: that drops what nobody has read (FACTS, Redis)."""
-        with _redis_errors_translated():
+        with redis_errors_translated():
             groups = await self._groups()
             if not groups:
                 return 0
@@ -173,22 +174,22 @@ class RedisEntryStream:
 
     async def prune_consumers(self) -> int:
         """See `EntryStream.prune_consumers`."""
-        with _redis_errors_translated():
-            reply: Any = await self._redis.eval(_PRUNE, 1, self._key, GROUP, PRUNE_IDLE_MS, self._consumer)
+        with redis_errors_translated():
+            reply: Any = await self._redis.eval(_PRUNE, 1, self._key, self._group, PRUNE_IDLE_MS, self._consumer)
             return int(reply)
 
     async def status(self) -> StreamStatus:
         """See `EntryStream.status`."""
-        with _redis_errors_translated():
-            group = next((group for group in await self._groups() if group["name"] == GROUP.encode()), None)
+        with redis_errors_translated():
+            group = next((group for group in await self._groups() if group["name"] == self._group.encode()), None)
             if group is None:
-                raise GroupMissingError(f"Redis: {self._key} has no group {GROUP}")
+                raise GroupMissingError(f"Redis: {self._key} has no group {self._group}")
             lag = group.get("lag")
             if lag is None:
                 lag = await self._counted_lag(group["last-delivered-id"])
             oldest_seconds = 0.0
             if group["pending"]:
-                summary: Any = await self._redis.xpending(self._key, GROUP)
+                summary: Any = await self._redis.xpending(self._key, self._group)
                 seconds, microseconds = await self._redis.time()
                 if summary["min"] is not None:
                     oldest_seconds = max(0.0, seconds + microseconds / 1e6 - _id_order(summary["min"])[0] / 1000)
@@ -196,7 +197,7 @@ class RedisEntryStream:
 
     async def _read_round(self, *, block_ms: int | None) -> tuple[Arrival, ...]:
         reply: Any = await self._redis.xreadgroup(
-            GROUP, self._consumer, {self._key: ">"}, count=self._count, block=block_ms
+            self._group, self._consumer, {self._key: ">"}, count=self._count, block=block_ms
         )
         return self._arrivals(reply[0][1]) if reply else ()
 
@@ -224,7 +225,8 @@ class RedisEntryStream:
 
 
 @contextmanager
-def _redis_errors_translated() -> Generator[None]:
+def redis_errors_translated() -> Generator[None]:
+    """What redis-py raises, as the error that says what to do next."""
     try:
         yield
     except ResponseError as error:
