@@ -140,6 +140,14 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
     "token-response": api.TokenResponse(
         server_url="wss://meet.example.com", participant_token="e30.e30.c2ln", room_name=MEETING, expires_at=START
     ),
+    "meeting-state": api.MeetingState(
+        meeting_id=MEETING,
+        room_sid=ROOM_SID,
+        started_at=START,
+        agent_present=True,
+        participants=(api.PresentPerson(identity="u-1", name="Ann Überall", joined_at=START, publishing=True),),
+        meeting_name="Stand-up",
+    ),
     "transcript-page": api.TranscriptPage(
         lines=tuple(api.stored_line(line, START) for line in _LINES), next="eyJzIjoyfQ"
     ),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.messages import BATCHES, MESSAGES, golden_json, golden_msgpack
-from tests.contract.strategies import batches, json_messages, json_objects, room_metadata
+from tests.contract.strategies import batches, json_messages, json_objects, names, room_metadata, token_requests
 
-from meetai_contracts import codec, room, transcript
+from meetai_contracts import api, codec, room, transcript
 
 MAX_BYTES = 1024 * 1024
 APPENDED = st.lists(st.none() | st.integers(0, 9) | st.text(max_size=5) | json_objects, min_size=1, max_size=3)
@@ -46,7 +46,7 @@ def test_room_metadata_is_the_same_when_read_back(metadata: room.RoomMetadata) -
     assert room.parse_room_metadata(room.write_room_metadata(metadata)) == metadata
 
 
-@given(json_messages, json_objects)
+@given(json_messages.filter(lambda message: not isinstance(message, api.TokenRequest)), json_objects)
 def test_unknown_fields_do_no_harm_when_a_newer_version_writes(
     message: msgspec.Struct, extra: dict[str, object]
 ) -> None:
@@ -55,6 +55,15 @@ def test_unknown_fields_do_no_harm_when_a_newer_version_writes(
     written = json.loads(codec.encode_json(message))
     newer = _with_fields(written, unknown, keep=("data",))
     assert codec.decode_json(json.dumps(newer).encode(), type(message), max_bytes=MAX_BYTES) == message
+
+
+@given(token_requests, names)
+def test_unknown_field_is_refused_by_name_when_a_token_is_asked_for(request: api.TokenRequest, name: str) -> None:
+    """Who asks for what nobody may choose must not get a token that says something else."""
+    asked = {**json.loads(codec.encode_json(request)), f"x{name}": True}
+    with pytest.raises(codec.ContractError) as refusal:
+        codec.decode_json(json.dumps(asked).encode(), api.TokenRequest, max_bytes=MAX_BYTES)
+    assert refusal.value.field == f"x{name}"[:64]
 
 
 @given(batches(), APPENDED)

@@ -17,7 +17,7 @@ from tests.servers.embedded import EmbeddedServer
 from tests.unit.token.fake_rooms import FakeRooms
 
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
-from meetai_token.domain import Dispatch, GoneError, RoomSetup, RoomsUnavailableError
+from meetai_token.domain import Dispatch, GoneError, Present, RoomSetup, RoomsUnavailableError
 from meetai_token.ports import Rooms
 
 WITH_AGENT = RoomSetup(metadata='{"first":1}', agent_name="meetai")
@@ -88,6 +88,39 @@ class RoomsSuite(abc.ABC):
         """Looking into a room that isn't there is no error."""
         assert not await rooms.has_agent(meeting_id)
 
+    @abc.abstractmethod
+    def person_in(self, rooms: Rooms, meeting_id: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Ann, `u-1`, takes part while the block lasts, or until she is removed."""
+
+    async def test_people_and_agents_are_told_apart_when_looked_for(self, rooms: Rooms, meeting_id: str) -> None:
+        """Those who came first first, with what the room knows."""
+        assert await rooms.look(meeting_id) is None
+        await rooms.create(meeting_id, WITH_AGENT)
+        async with self.person_in(rooms, meeting_id), self.agent_in(rooms, meeting_id):
+            seen = await rooms.look(meeting_id)
+        assert seen is not None
+        assert (seen.metadata, seen.sid[:3]) == (WITH_AGENT.metadata, "RM_")
+        assert abs((seen.started_at - now()).total_seconds()) < 60
+        assert [each.is_agent for each in seen.present] == [False, True]
+        assert (seen.present[0].identity, seen.present[0].name) == ("u-1", "Ann")
+
+    async def test_person_is_gone_when_removed(self, rooms: Rooms, meeting_id: str) -> None:
+        """A second time there is nobody to remove."""
+        await rooms.create(meeting_id, WITH_AGENT)
+        async with self.person_in(rooms, meeting_id):
+            await rooms.remove(meeting_id, "u-1")
+            with pytest.raises(GoneError):
+                await rooms.remove(meeting_id, "u-1")
+
+    async def test_room_is_gone_when_it_is_ended(self, rooms: Rooms, meeting_id: str) -> None:
+        """A second time there is none to end."""
+        await rooms.create(meeting_id, WITH_AGENT)
+        await rooms.end(meeting_id)
+        assert await rooms.look(meeting_id) is None
+        for attempt in (rooms.end(meeting_id), rooms.remove(meeting_id, "u-1")):
+            with pytest.raises(GoneError):
+                await attempt
+
 
 class TestFakeRooms(RoomsSuite):
     @pytest.fixture
@@ -98,6 +131,12 @@ class TestFakeRooms(RoomsSuite):
     async def agent_in(self, rooms: Rooms, meeting_id: str) -> AsyncIterator[None]:
         assert isinstance(rooms, FakeRooms)
         rooms.rooms[meeting_id].agents += 1
+        yield
+
+    @contextlib.asynccontextmanager
+    async def person_in(self, rooms: Rooms, meeting_id: str) -> AsyncIterator[None]:
+        assert isinstance(rooms, FakeRooms)
+        rooms.rooms[meeting_id].people.append(Present("u-1", "Ann", now(), is_agent=False, publishing=False))
         yield
 
 
@@ -113,6 +152,19 @@ class TestLiveKitRooms(RoomsSuite):
     async def agent_in(self, rooms: Rooms, meeting_id: str) -> AsyncIterator[None]:
         grants = VideoGrants(room_join=True, room=meeting_id, agent=True)
         token = AccessToken(API_KEY, API_SECRET).with_identity("agent-x").with_kind("agent").with_grants(grants)
+        async with self.joined(token):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def person_in(self, rooms: Rooms, meeting_id: str) -> AsyncIterator[None]:
+        grants = VideoGrants(room_join=True, room=meeting_id)
+        async with self.joined(
+            AccessToken(API_KEY, API_SECRET).with_identity("u-1").with_name("Ann").with_grants(grants)
+        ):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def joined(self, token: AccessToken) -> AsyncIterator[None]:
         room = rtc.Room()
         await room.connect(self.url, token.to_jwt())
         try:

@@ -26,6 +26,8 @@ KEYS = {
         "participant": {"tokens:participant"},
         "viewer": {"tokens:viewer"},
         "reader": {"transcripts:read"},
+        "watcher": {"meetings:read"},
+        "admin": {"meetings:admin"},
     }.items()
 }
 
@@ -51,6 +53,11 @@ class TokenProcess:
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.base}{path}", timeout=5)
+
+    def call(self, method: str, path: str, key: str) -> httpx.Response:
+        """A request without a body, by the holder of one of `KEYS`."""
+        headers = {"Authorization": f"Bearer {KEYS[key][0]}"}
+        return httpx.request(method, f"{self.base}{path}", headers=headers, timeout=5)
 
     def ask(self, quoted_meeting_id: str, body: object, key: str | None = "host") -> httpx.Response:
         """Ask for a token; `body` is sent as JSON, or as it is where it is bytes."""

@@ -110,7 +110,8 @@ BAD_BODIES = [
     ({"userName": "Ann"}, "userId", "is required"),
     ({"userId": "u", "userName": 7}, "userName", "Expected `str`, got `int`"),
     ({"userId": "u", "userName": ""}, "userName", "userName must be 1 to 256 UTF-8 bytes, not 0"),
-    ({"userId": "u", "userName": "A", "role": "Qx7"}, "role", "is not one of the accepted values"),
+    ({"userId": "u", "userName": "A", "role": "Qx7"}, "role", "must be one of host, participant, viewer"),
+    ({"userId": "u", "userName": "A", "video": {}}, "video", "is not a field that can be chosen here"),
     ({"userId": "u", "userName": "A", "agent": {"name": "C"}}, "agent.instructions", "is required"),
     (
         {"userId": "u", "userName": "A", "agent": {"name": "\n", "instructions": ""}},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from meetai_token.domain import Dispatch, GoneError, RoomSetup, RoomsUnavailableError
+from meetai_token.domain import Dispatch, GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -31,6 +31,7 @@ class FakeRoom:
     metadata: str
     agents: int = 0
     dispatches: list[tuple[str, Dispatch]] = field(default_factory=list)
+    people: list[Present] = field(default_factory=list)
 
 
 class FakeRooms:
@@ -79,6 +80,26 @@ class FakeRooms:
         await self._called("withdraw")
         room = self._room(meeting_id)
         room.dispatches = [each for each in room.dispatches if each[1] != dispatch]
+
+    async def look(self, meeting_id: str) -> LiveRoom | None:
+        await self._called("look")
+        if meeting_id not in self.rooms:
+            return None
+        room = self.rooms[meeting_id]
+        agents = [Present(f"agent-{number}", "", self._now(), True, True) for number in range(room.agents)]
+        return LiveRoom(f"RM_{meeting_id}", self._now(), room.metadata, (*room.people, *agents))
+
+    async def remove(self, meeting_id: str, identity: str) -> None:
+        await self._called("remove")
+        room = self._room(meeting_id)
+        if identity not in [person.identity for person in room.people]:
+            raise GoneError("nobody of that identity")
+        room.people = [person for person in room.people if person.identity != identity]
+
+    async def end(self, meeting_id: str) -> None:
+        await self._called("end")
+        self._room(meeting_id)
+        del self.rooms[meeting_id]
 
     def add_dispatch(self, meeting_id: str, agent_name: str) -> Dispatch:
         """What LiveKit does when it is asked for an agent, by whomever."""

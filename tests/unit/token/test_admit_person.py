@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,12 +11,12 @@ from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import NEW_YEAR, FakeClock, FakeRooms
 
 from meetai_contracts.api import TokenRequest
-from meetai_token.domain import RoleRefusedError, RoomsUnavailableError
+from meetai_token.domain import RefusedError, RoomsUnavailableError, caller_of_key
 from meetai_token.ports import Grant
 from meetai_token.usecases import AdmitPerson, PrepareRoom
 
 ID = UUID("00000000-0000-4000-8000-000000000001")
-SCOPES = frozenset({"tokens:participant"})
+CRM = caller_of_key("crm", {"tokens:participant"})
 
 
 class RecordingMint:
@@ -46,7 +47,7 @@ def door() -> Door:
 
 async def test_token_is_minted_when_the_room_is_right(door: Door) -> None:
     """Whole seconds, since tokens have no others; the room's setup goes into it for a late first join."""
-    admission = await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), caller="crm", scopes=SCOPES)
+    admission = await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), CRM)
     (grant,) = door.mint.grants
     assert (admission.token, admission.role, admission.expires_at) == ("the-token", "participant", grant.expires_at)
     assert (grant.meeting_id, grant.identity, grant.name, grant.jti) == ("m", "u", "Ann", str(ID))
@@ -57,7 +58,7 @@ async def test_token_is_minted_when_the_room_is_right(door: Door) -> None:
 async def test_audit_line_is_written_when_a_token_is_minted(door: Door) -> None:
     """Who, where, as what, for whom, which token: and not the token itself, nor a name."""
     with capture_logs() as logs:
-        await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), caller="crm", scopes=SCOPES)
+        await door.admit("m", TokenRequest(user_id="u", user_name="Ann"), CRM)
     assert logs == [
         {
             "event": "token_minted",
@@ -74,14 +75,31 @@ async def test_audit_line_is_written_when_a_token_is_minted(door: Door) -> None:
 
 async def test_livekit_is_not_asked_when_the_role_is_refused(door: Door) -> None:
     """A caller without the right makes no room either."""
-    with pytest.raises(RoleRefusedError):
-        await door.admit("m", TokenRequest(user_id="u", user_name="A", role="host"), caller="crm", scopes=SCOPES)
+    with pytest.raises(RefusedError):
+        await door.admit("m", TokenRequest(user_id="u", user_name="A", role="host"), CRM)
     assert door.rooms.calls == []
+
+
+@pytest.mark.parametrize(("field", "wish"), [("meetingName", {"meeting_name": "Mine"}), ("agent", {"agent": None})])
+async def test_live_room_stays_as_it_is_when_the_caller_may_not_shape_it(
+    door: Door, field: str, wish: dict[str, Any]
+) -> None:
+    """Who lets participants in may neither rename the meeting nor send its agent away; who lets hosts in may."""
+    host = caller_of_key("crm", {"tokens:host"})
+    await door.admit("m", TokenRequest(user_id="u", user_name="A", meeting_name="Ours"), host)
+    before = list(door.rooms.calls), door.rooms.rooms["m"].metadata
+    request = TokenRequest(user_id="u", user_name="A", **wish)
+    with pytest.raises(RefusedError) as refusal:
+        await door.admit("m", request, CRM)
+    assert refusal.value.field == field
+    assert (door.rooms.calls, door.rooms.rooms["m"].metadata) == before
+    await door.admit("m", request, host)
+    assert door.rooms.rooms["m"].metadata != before[1]
 
 
 async def test_no_token_is_minted_when_livekit_is_away(door: Door) -> None:
     """A token for a room that isn't right would be a promise nobody keeps."""
     door.rooms.away = True
     with pytest.raises(RoomsUnavailableError):
-        await door.admit("m", TokenRequest(user_id="u", user_name="A"), caller="crm", scopes=SCOPES)
+        await door.admit("m", TokenRequest(user_id="u", user_name="A"), CRM)
     assert door.mint.grants == []

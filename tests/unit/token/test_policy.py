@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meetai_contracts.api import Role
-from meetai_token.domain import GRANTS, ROLES_BY_RANK, Grants, RoleRefusedError, role_to_give
+from meetai_token.domain import (
+    GRANTS,
+    RIGHTS_OF_ROLE,
+    ROLES_BY_RANK,
+    Caller,
+    Grants,
+    RefusedError,
+    Right,
+    caller_of_key,
+)
 
 ROLES = st.sampled_from(ROLES_BY_RANK)
 SCOPES = st.frozensets(
@@ -61,25 +72,66 @@ def test_every_switch_is_in_the_token_when_its_value_is_no() -> None:
 )
 def test_role_is_given_when_the_scope_reaches_it(asked: Role | None, scopes: set[str], given_role: Role) -> None:
     """A scope lets its holder give that role and all below it; without a wish, participant or what there is."""
-    assert role_to_give(asked, scopes) == given_role
+    assert caller_of_key("crm", scopes).role_to_give(asked) == given_role
 
 
 @pytest.mark.parametrize(
-    ("asked", "scopes", "highest"),
+    ("asked", "scopes", "accepted"),
     [
-        ("host", {"tokens:participant"}, "participant"),
-        ("participant", {"tokens:viewer"}, "viewer"),
-        ("viewer", {"transcripts:read"}, None),
-        (None, set(), None),
+        ("host", {"tokens:participant"}, "one of viewer, participant for"),
+        ("participant", {"tokens:viewer"}, "one of viewer for"),
+        ("viewer", {"transcripts:read"}, "takes a scope tokens:host"),
+        (None, {"meetings:admin"}, "takes a scope tokens:host"),
+        (None, set(), "takes a scope tokens:host"),
     ],
 )
-def test_role_is_refused_when_the_scope_does_not_reach_it(
-    asked: Role | None, scopes: set[str], highest: Role | None
-) -> None:
+def test_role_is_refused_when_the_scope_does_not_reach_it(asked: Role | None, scopes: set[str], accepted: str) -> None:
     """The refusal says what may be given instead."""
-    with pytest.raises(RoleRefusedError) as refusal:
-        role_to_give(asked, scopes)
-    assert refusal.value.highest == highest
+    with pytest.raises(RefusedError) as refusal:
+        caller_of_key("crm", scopes).role_to_give(asked)
+    assert refusal.value.field == "role"
+    assert accepted in refusal.value.reason
+
+
+@pytest.mark.parametrize(
+    ("scopes", "rights"),
+    [
+        ({"tokens:viewer"}, set()),
+        ({"tokens:participant"}, set()),
+        ({"tokens:host"}, {"shape"}),
+        ({"meetings:read"}, {"see"}),
+        ({"meetings:admin"}, {"see", "shape", "manage"}),
+        ({"tokens:participant", "meetings:read"}, {"see"}),
+        ({"transcripts:admin", "events:admin", "meetings:manage", "tokens:admin"}, set()),
+    ],
+)
+def test_rights_are_as_written_when_a_key_has_scopes(scopes: set[str], rights: set[Right]) -> None:
+    """The other half of the policy, by hand; a scope of another service or of nobody gives nothing."""
+    assert caller_of_key("crm", scopes).rights == rights
+
+
+@pytest.mark.parametrize(
+    ("role", "rights"), [("viewer", {"see"}), ("participant", {"see"}), ("host", {"see", "shape", "manage"})]
+)
+def test_rights_are_as_written_when_a_person_has_a_role(role: Role, rights: set[Right]) -> None:
+    """A host removes people and ends the meeting; nobody else does."""
+    assert RIGHTS_OF_ROLE[role] == rights
+
+
+def test_caller_is_held_to_their_own_when_their_credential_names_it() -> None:
+    """Their meeting, themselves, under their own name; and each refusal names what was refused."""
+    caller = Caller(name="ann", highest="host", meeting_id="m", identity="u-1", display_name="Ann")
+    caller.check_meeting("m")
+    caller.check_person("u-1", "Ann")
+    attempts: dict[str, Callable[[], None]] = {
+        "meetingId": lambda: caller.check_meeting("other"),
+        "userId": lambda: caller.check_person("u-2", "Ann"),
+        "userName": lambda: caller.check_person("u-1", "Bob"),
+    }
+    for field, attempt in attempts.items():
+        with pytest.raises(RefusedError) as refusal:
+            attempt()
+        assert refusal.value.field == field
 
 
 @given(asked=st.none() | ROLES, scopes=SCOPES)
@@ -94,7 +146,7 @@ def test_nobody_gets_more_than_their_scopes_when_asking_for_anything(
         if f"tokens:{top}" in scopes
     }
     if asked in reachable or (asked is None and reachable):
-        assert role_to_give(asked, scopes) in reachable
+        assert caller_of_key("crm", scopes).role_to_give(asked) in reachable
     else:
-        with pytest.raises(RoleRefusedError):
-            role_to_give(asked, scopes)
+        with pytest.raises(RefusedError):
+            caller_of_key("crm", scopes).role_to_give(asked)

@@ -38,13 +38,16 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
 
 
-class TokenRequest(Struct, frozen=True, rename="camel"):
+class TokenRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """`POST /v1/meetings/{id}/tokens`: let one person into one meeting.
+
+    The one contract that refuses what it doesn't know: who misspells `role`, or asks for a grant that nobody may choose, must
+    not be given a token that says something else.
 
     Attributes:
         user_id: Becomes the participant's identity.
         user_name: Becomes the participant's display name.
-        role: The role asked for; policy may give less, never more.
+        role: The role asked for; more than policy gives is refused. Without it `participant`, or less where that is all.
         meeting_name: What people call the meeting; the id when absent.
         agent: The agent this meeting should have; null for none; absent for the default agent.
     """
@@ -69,6 +72,38 @@ class TokenResponse(Struct, frozen=True, rename="camel"):
     participant_token: str
     room_name: str
     expires_at: Zoned
+
+
+class PresentPerson(Struct, frozen=True, rename="camel"):
+    """Somebody who is in a meeting now.
+
+    Attributes:
+        publishing: Whether they send sound or video.
+    """
+
+    identity: str
+    name: str
+    joined_at: Zoned
+    publishing: bool
+
+
+class MeetingState(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`GET /v1/meetings/{id}`: what is known of a live meeting.
+
+    Attributes:
+        room_sid: LiveKit's id of this room; another one each time the meeting's room is made anew.
+        started_at: When that was.
+        agent_present: Whether an agent takes part.
+        participants: Everybody who isn't an agent, those who came first first.
+        meeting_name: What people call the meeting; absent where the room doesn't know.
+    """
+
+    meeting_id: str
+    room_sid: str
+    started_at: Zoned
+    agent_present: bool
+    participants: tuple[PresentPerson, ...]
+    meeting_name: str | None = None
 
 
 class StoredLine(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -26,6 +26,7 @@ MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     events.CalendarEventDecided,
     api.TokenRequest,
     api.TokenResponse,
+    api.MeetingState,
     api.TranscriptPage,
     api.SearchPage,
     api.Integrity,

@@ -27,9 +27,18 @@ def meeting_id_from_path(segment: str) -> str:
     Raises:
         InvalidFieldError: not UTF-8, or not acceptable as a meeting id.
     """
+    return id_from_path(segment, "meetingId")
+
+
+def id_from_path(segment: str, name: str) -> str:
+    """The id that a path segment names; `name` is what errors call it.
+
+    Raises:
+        InvalidFieldError: not UTF-8, or not acceptable as an id.
+    """
     try:
-        return check_id(unquote_to_bytes(segment).decode(), "meetingId")
+        return check_id(unquote_to_bytes(segment).decode(), name)
     except UnicodeDecodeError:
-        raise InvalidFieldError("meetingId", "meetingId must be UTF-8") from None
+        raise InvalidFieldError(name, f"{name} must be UTF-8") from None
     except ValueError as error:
-        raise InvalidFieldError("meetingId", str(error)) from None
+        raise InvalidFieldError(name, str(error)) from None

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from meetai_contracts.api import FieldError, Problem
 from meetai_contracts.codec import ContractError, name_field
@@ -20,6 +21,14 @@ from meetai_contracts.codec import ContractError, name_field
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 log = structlog.get_logger()
+
+
+def described_problems(descriptions: Mapping[int, str]) -> dict[int, ResponseSpec]:
+    """`responses` of a route, for the OpenAPI document: that it fails with problem+json, and when."""
+    return {
+        status: ResponseSpec(Problem, generate_examples=False, description=text, media_type=PROBLEM_MEDIA_TYPE)
+        for status, text in descriptions.items()
+    }
 
 
 class InvalidFieldError(Exception):
@@ -58,10 +67,10 @@ def problem_response(
     )
 
 
-def from_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own errors: routing, limits, authentication, and input that doesn't fit the handler."""
     if isinstance(error, ValidationException):
-        return problem_response(400, "The request is not acceptable.", errors=_field_errors(error))
+        return problem_response(400, "The request is not acceptable.", errors=_field_errors(error, _body_type(request)))
     detail = error.detail if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else ""
     if error.status_code == HTTPStatus.BAD_REQUEST:
         detail = "The body is not valid JSON."
@@ -111,14 +120,20 @@ EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {
 }
 
 
-def _field_errors(error: ValidationException) -> tuple[FieldError, ...]:
+def _field_errors(error: ValidationException, body: Any) -> tuple[FieldError, ...]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return tuple(_field_error(item) for item in extra if isinstance(item, dict) and "message" in item)
+    return tuple(_field_error(item, body) for item in extra if isinstance(item, dict) and "message" in item)
 
 
-def _field_error(item: Mapping[str, Any]) -> FieldError:
+def _field_error(item: Mapping[str, Any], body: Any) -> FieldError:
     if item["message"] == "'data'":  # Litestar's complaint where there is no body at all
         return FieldError(field="", message="a JSON body is required")
     path = str(item.get("key", "")).removeprefix("data")
-    field, message = name_field(path, item["message"])
+    field, message = name_field(path, item["message"], body)
     return FieldError(field=field, message=message)
+
+
+def _body_type(request: Request[Any, Any, Any]) -> Any:
+    """What the route takes as its body, so that a refusal can say what would be accepted; None without one."""
+    field = getattr(request.scope.get("route_handler"), "parsed_data_field", None)
+    return field and field.annotation

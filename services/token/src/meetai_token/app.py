@@ -21,7 +21,7 @@ from meetai_token.adapters.livekit_rooms import LiveKitRooms
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
 from meetai_token.domain import RoomsUnavailableError
 from meetai_token.settings import TokenSettings
-from meetai_token.usecases import AdmitPerson, PrepareRoom
+from meetai_token.usecases import AdmitPerson, PrepareRoom, RuleMeeting
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -57,7 +57,15 @@ def create_app(settings: TokenSettings) -> HttpService:
 
     return create_http_service(
         title="MeetAI token",
-        routes=http.routes(admit_person, keys=settings.service_keys, server_url=settings.server_url, registry=registry),
+        routes=[
+            http.routes(
+                admit_person,
+                RuleMeeting(rooms),
+                keys=settings.service_keys,
+                server_url=settings.server_url,
+                registry=registry,
+            )
+        ],
         readiness={"livekit": livekit_answers},
         registry=registry,
         lifespan=[lifespan],

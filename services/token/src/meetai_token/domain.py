@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -51,7 +51,25 @@ GRANTS: Final[Mapping[Role, Grants]] = {
     # A host removes people and ends the meeting through this service, so roomAdmin never leaves it.
     "host": Grants(can_publish=True, can_subscribe=True, can_publish_data=True),
 }
-"""The policy, whole."""
+"""The policy inside a meeting, whole."""
+
+Right = Literal["see", "shape", "manage"]
+"""`see` who is in a meeting. `shape`: say what it is called and which agent it has. `manage`: remove people, and end it."""
+
+RIGHTS_OF_ROLE: Final[Mapping[Role, frozenset[Right]]] = {
+    "viewer": frozenset({"see"}),
+    "participant": frozenset({"see"}),
+    "host": frozenset({"see", "shape", "manage"}),
+}
+"""The policy outside it: what a person may ask of this service, for the one meeting that their identity provider names."""
+
+RIGHTS_OF_SCOPE: Final[Mapping[str, frozenset[Right]]] = {
+    "meetings:read": frozenset({"see"}),
+    "meetings:admin": frozenset({"see", "shape", "manage"}),
+    # Who may make a host may say what the host's meeting is; ending it takes more.
+    "tokens:host": frozenset({"shape"}),
+}
+"""And what a service key may ask, for any meeting. Its scope `tokens:<role>` also lets it give that role and all below."""
 
 DEFAULT_AGENT: Final = AgentData(name="MeetAI", instructions="Take part in the meeting, and help when you are asked.")
 """Who joins where the caller has no wish."""
@@ -73,18 +91,22 @@ class GoneError(RoomsUnavailableError):
     """The room or dispatch ended between two calls. Asking again is safe."""
 
 
-class RoleRefusedError(TokenServiceError):
-    """The caller may not give this role.
+class NotLiveError(TokenServiceError):
+    """There is no such meeting now, or no such person in it."""
+
+
+class RefusedError(TokenServiceError):
+    """The caller may not do this.
 
     Attributes:
-        role: What was asked for.
-        highest: What may be given, if anything.
+        field: Which part of the request is refused, by its name in `TokenRequest`; "" for the whole of it.
+        reason: Why, without a value that the caller sent.
     """
 
-    def __init__(self, role: Role, highest: Role | None) -> None:
-        super().__init__(f"role {role} refused")
-        self.role = role
-        self.highest = highest
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field or 'request'}: {reason}")
+        self.field = field
+        self.reason = reason
 
 
 class MetadataTooLargeError(TokenServiceError):
@@ -111,6 +133,25 @@ class RoomWish(Struct, frozen=True):
     agent: AgentData | UnsetType | None = UNSET
 
 
+class Present(Struct, frozen=True):
+    """Somebody in a room; agents too."""
+
+    identity: str
+    name: str
+    joined_at: datetime
+    is_agent: bool
+    publishing: bool
+
+
+class LiveRoom(Struct, frozen=True):
+    """A room as it is now."""
+
+    sid: str
+    started_at: datetime
+    metadata: str
+    present: tuple[Present, ...]
+
+
 class RoomSetup(Struct, frozen=True):
     """What a room must know, be it made now or at the first join.
 
@@ -123,22 +164,65 @@ class RoomSetup(Struct, frozen=True):
     agent_name: str | None
 
 
-def role_to_give(asked: Role | None, scopes: Collection[str]) -> Role:
-    """The role that a caller with these scopes gets for the one it asked for.
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who asks, and all that policy lets them ask for.
 
-    A scope `tokens:<role>` lets its holder give that role and all below. Without a wish it is `participant`, or less where
-    the caller may not give as much.
-
-    Raises:
-        RoleRefusedError: more was asked for than may be given.
+    Attributes:
+        name: Who it is, for the log.
+        highest: The highest role that they may give; None for none.
+        rights: What they may do beside that.
+        meeting_id: The only meeting that they may ask about; None for any.
+        identity: The only person that they may let in, which is themselves; None for any.
+        display_name: What that person is called, where their identity provider says so.
     """
-    allowed = [role for role in ROLES_BY_RANK if f"tokens:{role}" in scopes]
-    highest = allowed[-1] if allowed else None
-    limit = ROLES_BY_RANK.index(highest) if highest else -1
-    role = asked or ROLES_BY_RANK[min(max(limit, 0), ROLES_BY_RANK.index(DEFAULT_ROLE))]
-    if ROLES_BY_RANK.index(role) > limit:
-        raise RoleRefusedError(role, highest)
-    return role
+
+    name: str
+    highest: Role | None = None
+    rights: frozenset[Right] = frozenset()
+    meeting_id: str | None = None
+    identity: str | None = None
+    display_name: str | None = None
+
+    def check_meeting(self, meeting_id: str) -> None:
+        """Raises `RefusedError` for a meeting that isn't theirs."""
+        self._check_own("meetingId", self.meeting_id, meeting_id)
+
+    def check_person(self, identity: str, display_name: str) -> None:
+        """Raises `RefusedError` for anybody whom they may not let in, and for a name that isn't that person's."""
+        self._check_own("userId", self.identity, identity)
+        self._check_own("userName", self.display_name, display_name)
+
+    def check_right(self, right: Right, field: str = "") -> None:
+        """Raises `RefusedError` for what they may not do; `field` is where the request asks for it."""
+        if right not in self.rights:
+            raise RefusedError(field, f"may not be chosen by this caller; it takes the right to {right} meetings")
+
+    def role_to_give(self, asked: Role | None) -> Role:
+        """The role for the one that was asked for. Without a wish it is `participant`, or less where that is all.
+
+        Raises:
+            RefusedError: more was asked for than may be given.
+        """
+        allowed = ROLES_BY_RANK[: ROLES_BY_RANK.index(self.highest) + 1] if self.highest else ()
+        role = asked or min(self.highest or DEFAULT_ROLE, DEFAULT_ROLE, key=ROLES_BY_RANK.index)
+        if role not in allowed:
+            raise RefusedError("role", f"must be one of {', '.join(allowed)} for this caller" if allowed else _NO_ROLE)
+        return role
+
+    @staticmethod
+    def _check_own(field: str, own: str | None, asked: str) -> None:
+        if own is not None and asked != own:
+            raise RefusedError(field, "must be what the caller's own credential says")
+
+
+_NO_ROLE: Final = "may not be given by this caller: it takes a scope tokens:host, tokens:participant or tokens:viewer"
+
+
+def caller_of_key(name: str, scopes: Collection[str]) -> Caller:
+    """A backend, by its service key."""
+    roles = [role for role in ROLES_BY_RANK if f"tokens:{role}" in scopes]
+    rights = frozenset(right for scope in scopes for right in RIGHTS_OF_SCOPE.get(scope, frozenset()))
+    return Caller(name=name, highest=roles[-1] if roles else None, rights=rights)
 
 
 def read_metadata(text: str) -> RoomMetadata | None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from meetai_contracts.api import Role
-from meetai_token.domain import Dispatch, RoomSetup
+from meetai_token.domain import Dispatch, LiveRoom, RoomSetup
 
 
 class Rooms(Protocol):
@@ -31,6 +31,15 @@ class Rooms(Protocol):
 
     async def withdraw(self, meeting_id: str, dispatch: Dispatch) -> None:
         """Take a dispatch back; its agent leaves. No error if it is gone already."""
+
+    async def look(self, meeting_id: str) -> LiveRoom | None:
+        """Who is in the room, those who came first first; None if there is no such room."""
+
+    async def remove(self, meeting_id: str, identity: str) -> None:
+        """Make somebody leave. Raises `GoneError` if they aren't there."""
+
+    async def end(self, meeting_id: str) -> None:
+        """Make everybody leave, and the room with them. Raises `GoneError` if there is no such room."""
 
 
 class Grant(Struct, frozen=True):

@@ -6,24 +6,29 @@ Owns the order of the steps and what concurrent callers may not do twice. Must n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from meetai_contracts.api import Role, TokenRequest
 from meetai_token.domain import (
+    Caller,
     Dispatch,
+    GoneError,
+    LiveRoom,
+    NotLiveError,
+    Right,
     RoomSetup,
     RoomsUnavailableError,
     RoomWish,
     is_on_its_way,
     read_metadata,
-    role_to_give,
     setup_for,
     wanted_metadata,
 )
@@ -139,17 +144,15 @@ class AdmitPerson:
         self._now = now
         self._new_id = new_id
 
-    async def __call__(
-        self, meeting_id: str, request: TokenRequest, *, caller: str, scopes: frozenset[str]
-    ) -> Admission:
+    async def __call__(self, meeting_id: str, request: TokenRequest, caller: Caller) -> Admission:
         """Make the room right and mint the token.
 
         Raises:
-            RoleRefusedError: the caller may not give the role that was asked for.
+            RefusedError: the caller may not ask for this; nothing was done.
             MetadataTooLargeError: the agent's instructions don't fit.
             RoomsUnavailableError: LiveKit is away or too slow.
         """
-        role = role_to_give(request.role, scopes)
+        role = _permitted(meeting_id, request, caller)
         wish = RoomWish(meeting_id=meeting_id, meeting_name=request.meeting_name, agent=request.agent)
         setup = await self._prepare_room(wish)
         not_before = self._now().replace(microsecond=0)
@@ -170,7 +173,59 @@ class AdmitPerson:
             identity=grant.identity,
             role=role,
             jti=grant.jti,
-            caller=caller,
+            caller=caller.name,
             expires_at=grant.expires_at.isoformat(),
         )
         return Admission(token=token, role=role, expires_at=grant.expires_at)
+
+
+def _permitted(meeting_id: str, request: TokenRequest, caller: Caller) -> Role:
+    caller.check_meeting(meeting_id)
+    caller.check_person(request.user_id, request.user_name)
+    if request.meeting_name is not None:
+        caller.check_right("shape", "meetingName")
+    if request.agent is not UNSET:
+        caller.check_right("shape", "agent")
+    return caller.role_to_give(request.role)
+
+
+class RuleMeeting:
+    """Lets callers see who is in a meeting, remove somebody, and end it, where policy does.
+
+    All methods raise `RefusedError`; `NotLiveError` where there is no such meeting or person; `RoomsUnavailableError`.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def see(self, meeting_id: str, caller: Caller) -> LiveRoom:
+        """The meeting as it is now."""
+        async with self._asked(meeting_id, caller, "see"):
+            room = await self._rooms.look(meeting_id)
+        if room is None:
+            raise NotLiveError
+        return room
+
+    async def remove(self, meeting_id: str, identity: str, caller: Caller) -> None:
+        """Make somebody leave; a token of theirs that is still valid lets them in again."""
+        async with self._asked(meeting_id, caller, "manage"):
+            await self._rooms.remove(meeting_id, identity)
+        log.info("participant_removed", meeting_id=meeting_id, identity=identity, caller=caller.name)
+
+    async def end(self, meeting_id: str, caller: Caller) -> None:
+        """Make everybody leave, so that `room_finished` follows."""
+        async with self._asked(meeting_id, caller, "manage"):
+            await self._rooms.end(meeting_id)
+        log.info("meeting_ended", meeting_id=meeting_id, caller=caller.name)
+
+    @asynccontextmanager
+    async def _asked(self, meeting_id: str, caller: Caller, right: Right) -> AsyncGenerator[None]:
+        caller.check_meeting(meeting_id)
+        caller.check_right(right)
+        try:
+            async with asyncio.timeout(ROOM_BUDGET_SECONDS):
+                yield
+        except GoneError:
+            raise NotLiveError from None
+        except TimeoutError:
+            raise RoomsUnavailableError(f"no answer within {ROOM_BUDGET_SECONDS} s") from None

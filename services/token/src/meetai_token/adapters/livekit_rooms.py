@@ -21,13 +21,15 @@ from livekit.protocol.agent_dispatch import AgentDispatch, CreateAgentDispatchRe
 from livekit.protocol.models import ParticipantInfo
 from livekit.protocol.room import (
     CreateRoomRequest,
+    DeleteRoomRequest,
     ListParticipantsRequest,
     ListRoomsRequest,
+    RoomParticipantIdentity,
     UpdateRoomMetadataRequest,
 )
 from prometheus_client import CollectorRegistry, Histogram
 
-from meetai_token.domain import Dispatch, GoneError, RoomSetup, RoomsUnavailableError
+from meetai_token.domain import Dispatch, GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
 
 CALL_TIMEOUT_SECONDS: Final = 1.5
 """One call. They take 1-5 ms; a node that has died lets routed calls wait 3 s (FACTS, LiveKit server)."""
@@ -103,6 +105,43 @@ class LiveKitRooms:
         with suppress(GoneError):
             await self._call("delete_dispatch", self._api.agent_dispatch.delete_dispatch(dispatch.id, meeting_id))
 
+    async def look(self, meeting_id: str) -> LiveRoom | None:
+        """Who is in the room, those who came first first; None if there is no such room.
+
+        LiveKit lists rooms and participants of a dead node for ever (FACTS), so a call that is routed to the room's node goes
+        along: where nobody answers that, `RoomsUnavailableError` is the truth.
+        """
+        listed = await self._call("list_rooms", self._api.room.list_rooms(ListRoomsRequest(names=[meeting_id])))
+        if not listed.rooms:
+            return None
+        try:
+            request = ListParticipantsRequest(room=meeting_id)
+            answer, _ = await asyncio.gather(
+                self._call("list_participants", self._api.room.list_participants(request)),
+                self._call("list_dispatch", self._api.agent_dispatch.list_dispatch(meeting_id)),
+            )
+        except GoneError:  # it ended between the two calls
+            return None
+        (room,) = listed.rooms
+        present = sorted(map(_present, answer.participants), key=lambda each: (each.joined_at, each.identity))
+        return LiveRoom(room.sid, _instant(room.creation_time_ms), room.metadata, tuple(present))
+
+    async def remove(self, meeting_id: str, identity: str) -> None:
+        """Make somebody leave. Raises `GoneError` if they aren't there."""
+        request = RoomParticipantIdentity(room=meeting_id, identity=identity)
+        await self._call("remove_participant", self._api.room.remove_participant(request))
+
+    async def end(self, meeting_id: str) -> None:
+        """Make everybody leave, and the room with them. Raises `GoneError` if there is no such room.
+
+        `create_room` before it adopts a room whose node has died, without which `delete_room` would wait for that node.
+        """
+        listed = await self._call("list_rooms", self._api.room.list_rooms(ListRoomsRequest(names=[meeting_id])))
+        if not listed.rooms:
+            raise GoneError("no such room")
+        await self._call("create_room", self._api.room.create_room(CreateRoomRequest(name=meeting_id)))
+        await self._call("delete_room", self._api.room.delete_room(DeleteRoomRequest(room=meeting_id)))
+
     async def check(self) -> None:
         """Whether LiveKit answers and takes our key; asks for a room that can't be."""
         await self._call("list_rooms", self._api.room.list_rooms(ListRoomsRequest(names=[NO_ROOM])))
@@ -137,3 +176,17 @@ class LiveKitRooms:
 def _dispatch(found: AgentDispatch) -> Dispatch:
     created_at = datetime.fromtimestamp(found.state.created_at / 1e9, tz=UTC)
     return Dispatch(created_at=created_at, id=found.id)
+
+
+def _present(found: ParticipantInfo) -> Present:
+    return Present(
+        identity=found.identity,
+        name=found.name,
+        joined_at=_instant(found.joined_at_ms),
+        is_agent=found.kind == ParticipantInfo.Kind.AGENT,
+        publishing=found.is_publisher,
+    )
+
+
+def _instant(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1e3, tz=UTC)
