@@ -10,6 +10,7 @@ import pytest
 from livekit.api import LiveKitAPI
 from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.node import node_program
 
 from meetai_local.settings import StackSettings
 
@@ -34,3 +35,12 @@ async def livekit_api(livekit: EmbeddedServer) -> AsyncIterator[LiveKitAPI]:
 def meeting_id() -> str:
     """A meeting that no other test knows."""
     return f"meeting {os.getpid()}/{next(_numbers)} 😀"
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node.js with the packages of `tests/node`."""
+    program = node_program()
+    if program is None:
+        pytest.skip("no node and npm on this machine")
+    return program

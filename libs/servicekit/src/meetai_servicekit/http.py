@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -69,6 +70,19 @@ class HttpService(Litestar):
             )
 
 
+def cross_origin(origins: Sequence[str], *, credentials: bool) -> CORSConfig | None:
+    """CORS for pages of these origins (Fetch standard), who may send a bearer credential; None for no origin."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        allow_credentials=credentials,
+        expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy"],
+    )
+
+
 def create_http_service(
     *,
     title: str,
@@ -77,6 +91,7 @@ def create_http_service(
     registry: CollectorRegistry,
     lifespan: Sequence[Lifespan] = (),
     middleware: Sequence[Middleware] = (),
+    cors: CORSConfig | None = None,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
     dependencies: Mapping[str, Any] | None = None,
 ) -> HttpService:
@@ -89,6 +104,7 @@ def create_http_service(
         registry: The metrics that `/metrics` writes.
         lifespan: Opened at start-up, closed in reverse.
         middleware: The service's own, outermost first.
+        cors: Which web pages may call from a browser; none without it.
         max_body_bytes: Larger bodies are answered 413 without being read whole.
         dependencies: Litestar providers for the routes.
     """
@@ -96,6 +112,7 @@ def create_http_service(
         route_handlers=[*routes, *health_routes(readiness), metrics_route(registry)],
         lifespan=list(lifespan),
         middleware=list(middleware),
+        cors_config=cors,
         dependencies=dict(dependencies or {}),
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=max_body_bytes,

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from meetai_servicekit.background import ProcessFate
 from meetai_servicekit.health import NotReadyError
-from meetai_servicekit.http import HttpService, create_http_service
+from meetai_servicekit.http import HttpService, create_http_service, cross_origin
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import load_or_exit
@@ -20,6 +20,7 @@ from meetai_token import http
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
 from meetai_token.domain import RoomsUnavailableError
+from meetai_token.http.door import Door
 from meetai_token.settings import TokenSettings
 from meetai_token.usecases import AdmitPerson, PrepareRoom, RuleMeeting
 
@@ -59,13 +60,13 @@ def create_app(settings: TokenSettings) -> HttpService:
         title="MeetAI token",
         routes=[
             http.routes(
-                admit_person,
+                Door(admit_person, server_url=settings.server_url, registry=registry),
                 RuleMeeting(rooms),
                 keys=settings.service_keys,
-                server_url=settings.server_url,
-                registry=registry,
+                agent_name=settings.agent_name,
             )
         ],
+        cors=cross_origin(settings.cors_origins, credentials=settings.cors_credentials),
         readiness={"livekit": livekit_answers},
         registry=registry,
         lifespan=[lifespan],

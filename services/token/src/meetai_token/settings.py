@@ -12,6 +12,8 @@ from meetai_servicekit.settings import HttpSettings
 
 ServerUrl = Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
 
+Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/?#*\s]+)$")]
+
 
 class TokenSettings(HttpSettings, frozen=True, kw_only=True):
     """All that can be set.
@@ -20,6 +22,7 @@ class TokenSettings(HttpSettings, frozen=True, kw_only=True):
         livekit_url: Where this service reaches LiveKit.
         livekit_public_url: Where clients reach it; the same when absent.
         agent_name: The name under which the agent's workers are registered.
+        cors_origins: Web pages that may call from a browser; none by default.
     """
 
     livekit_url: ServerUrl
@@ -31,7 +34,17 @@ class TokenSettings(HttpSettings, frozen=True, kw_only=True):
     agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
         "meetai"
     )
+    cors_origins: Annotated[
+        tuple[Origin, ...], Meta(description="Origins whose pages may call, separated by commas; * for any.")
+    ] = ()
+    cors_credentials: Annotated[
+        bool, Meta(description="Whether browsers send cookies along, for a proxy before us.")
+    ] = False
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8101
+
+    def __post_init__(self) -> None:
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError("CORS_CREDENTIALS: can't be set together with CORS_ORIGINS=*; name the origins")
 
     @property
     def server_url(self) -> str:

@@ -2,6 +2,8 @@
 
 - `callers`: who is calling.
 - `meetings`: `/v1/meetings/{meeting_id}`, for backends and hosts.
+- `token_source`: `/livekit/token`, for LiveKit's own clients.
+- `door`: what those two share.
 - `refusals`: how each error of the domain is answered, and what the OpenAPI document says of that.
 
 Owns paths, status codes and headers. Must not decide what a role may do.
@@ -10,27 +12,21 @@ Owns paths, status codes and headers. Must not decide what a role may do.
 from __future__ import annotations
 
 from litestar import Router
-from prometheus_client import CollectorRegistry
 
 from meetai_servicekit.auth import ServiceKeys
 from meetai_token.http.callers import known_caller
+from meetai_token.http.door import Door
 from meetai_token.http.meetings import meeting_routes
 from meetai_token.http.refusals import EXCEPTION_HANDLERS
-from meetai_token.usecases import AdmitPerson, RuleMeeting
+from meetai_token.http.token_source import token_source_routes
+from meetai_token.usecases import RuleMeeting
 
 
-def routes(
-    admit_person: AdmitPerson,
-    rule_meeting: RuleMeeting,
-    *,
-    keys: ServiceKeys,
-    server_url: str,
-    registry: CollectorRegistry,
-) -> Router:
-    """This service's own routes; `server_url` is where the people admitted reach LiveKit."""
+def routes(door: Door, rule_meeting: RuleMeeting, *, keys: ServiceKeys, agent_name: str) -> Router:
+    """This service's own routes."""
     return Router(
         "/",
-        route_handlers=[*meeting_routes(admit_person, rule_meeting, server_url=server_url, registry=registry)],
+        route_handlers=[*meeting_routes(door, rule_meeting), *token_source_routes(door, agent_name=agent_name)],
         guards=[known_caller(keys)],
         security=[{"bearer": []}],
         exception_handlers=EXCEPTION_HANDLERS,

@@ -7,22 +7,17 @@ from typing import Any
 from litestar import Request, Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from prometheus_client import CollectorRegistry, Counter
 
 from meetai_contracts.api import MeetingState, PresentPerson, TokenRequest, TokenResponse
 from meetai_servicekit.paths import id_from_path, meeting_id_from_path
 from meetai_token.domain import Caller, LiveRoom, read_metadata
+from meetai_token.http.door import NOT_STORED, Door
 from meetai_token.http.refusals import MINTING, RULING
-from meetai_token.usecases import AdmitPerson, RuleMeeting
-
-NOT_STORED = {"Cache-Control": "no-store"}
+from meetai_token.usecases import RuleMeeting
 
 
-def meeting_routes(
-    admit_person: AdmitPerson, rule_meeting: RuleMeeting, *, server_url: str, registry: CollectorRegistry
-) -> list[HTTPRouteHandler]:
+def meeting_routes(door: Door, rule_meeting: RuleMeeting) -> list[HTTPRouteHandler]:
     """The four routes."""
-    minted = Counter("meetai_tokens_minted", "Tokens minted.", ("role",), registry=registry)
 
     @post(
         "/v1/meetings/{meeting_id:str}/tokens",
@@ -35,10 +30,9 @@ def meeting_routes(
         meeting_id: FromPath[str], data: JSONBody[TokenRequest], request: Request[Any, Caller, Any]
     ) -> Response[TokenResponse]:
         room_name = meeting_id_from_path(meeting_id)
-        admission = await admit_person(room_name, data, request.auth)
-        minted.labels(admission.role).inc()
+        admission = await door(room_name, data, request.auth)
         body = TokenResponse(
-            server_url=server_url,
+            server_url=door.server_url,
             participant_token=admission.token,
             room_name=room_name,
             expires_at=admission.expires_at,
