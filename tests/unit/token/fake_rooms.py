@@ -39,6 +39,7 @@ class FakeRooms:
 
     Attributes:
         away: Every call fails.
+        broken: Calls of these names fail.
         silent: Every call waits for ever.
         between: Called once in the next call of this name, before it acts; lets a test be the other process in a race.
     """
@@ -47,6 +48,7 @@ class FakeRooms:
         self.rooms: dict[str, FakeRoom] = {}
         self.calls: list[str] = []
         self.away = False
+        self.broken: set[str] = set()
         self.silent = False
         self.between: dict[str, Callable[[], None]] = {}
         self._now = now
@@ -117,6 +119,6 @@ class FakeRooms:
         await asyncio.sleep(0)
         if self.silent:
             await asyncio.Event().wait()
-        if self.away:
+        if self.away or name in self.broken:
             raise RoomsUnavailableError("away")
         self.between.pop(name, lambda: None)()

@@ -9,7 +9,6 @@ from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import FakeClock, FakeRoom, FakeRooms
 
 from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, parse_room_metadata, write_room_metadata
-from meetai_token import usecases
 from meetai_token.domain import (
     DEFAULT_AGENT,
     DISPATCH_SETTLES_SECONDS,
@@ -18,7 +17,7 @@ from meetai_token.domain import (
     RoomWish,
     default_meeting_name,
 )
-from meetai_token.usecases import PrepareRoom
+from meetai_token.usecases import PrepareRoom, prepare_room
 
 ID = "standup"
 CLARA = AgentData(name="Clara", instructions="Be brief.")
@@ -205,12 +204,68 @@ async def test_failure_is_told_when_livekit_is_away(world: World) -> None:
 
 async def test_failure_is_told_in_time_when_livekit_is_silent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All callers of a room share the budget; nobody waits behind another's wait."""
-    monkeypatch.setattr(usecases, "ROOM_BUDGET_SECONDS", 0.05)
+    monkeypatch.setattr(prepare_room, "ROOM_BUDGET_SECONDS", 0.05)
     world.rooms.silent = True
     wishes = [RoomWish(ID), RoomWish(ID, "Standup"), RoomWish(ID, agent=None)]
     async with asyncio.timeout(0.5):
         outcomes = await asyncio.gather(*(world.prepare(wish) for wish in wishes), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [RoomsUnavailableError] * 3
+
+
+def test_budgets_leave_room_for_an_answer_when_livekit_is_silent() -> None:
+    """Issue 6: an answer within 2 s, whoever waits for what."""
+    assert prepare_room.AGENT_BUDGET_SECONDS < prepare_room.ROOM_BUDGET_SECONDS <= 1.7
+
+
+async def test_wish_counts_as_fulfilled_when_livekit_is_away_and_it_was_a_while_ago(world: World) -> None:
+    """The next person of a meeting that is going on gets in; whoever asks for something else, or of another, doesn't."""
+    setup = await world.prepare(RoomWish(ID, "Standup", CLARA))
+    world.rooms.away = True
+    world.clock.advance(prepare_room.REMEMBERED_SECONDS - 1)
+    for fulfilled in (RoomWish(ID), RoomWish(ID, "Standup"), RoomWish(ID, "Standup", CLARA)):
+        assert await world.prepare(fulfilled) == setup
+    for unknown in (RoomWish(ID, "Another"), RoomWish(ID, agent=None), RoomWish("elsewhere")):
+        with pytest.raises(RoomsUnavailableError):
+            await world.prepare(unknown)
+    world.clock.advance(1)
+    with pytest.raises(RoomsUnavailableError):
+        await world.prepare(RoomWish(ID))
+
+
+async def test_rooms_are_remembered_within_bounds_when_there_are_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was right the longest ago is forgotten first."""
+    monkeypatch.setattr(prepare_room, "REMEMBERED_ROOMS", 2)
+    for meeting_id in ("a", "b", "a", "c"):
+        await world.prepare(RoomWish(meeting_id))
+    world.rooms.away = True
+    for meeting_id in ("a", "c"):
+        await world.prepare(RoomWish(meeting_id))
+    with pytest.raises(RoomsUnavailableError):
+        await world.prepare(RoomWish("b"))
+
+
+@pytest.mark.parametrize("broken", ["has_agent", "list_dispatches", "dispatch"])
+async def test_caller_without_a_wish_gets_in_when_only_the_agent_cannot_be_seen_to(world: World, broken: str) -> None:
+    """The room is live and knows its meeting; who wants a certain agent has to ask again."""
+    world.live_room(agents=0, metadata=metadata())
+    world.rooms.broken = {broken}
+    assert (await world.prepare(RoomWish(ID))).metadata == metadata()
+    with pytest.raises(RoomsUnavailableError):
+        await world.prepare(RoomWish(ID, "Standup", CLARA))
+
+
+async def test_caller_without_a_wish_gets_in_when_the_agents_calls_are_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that answers nothing costs the agent's share of the budget, not the token."""
+    monkeypatch.setattr(prepare_room, "AGENT_BUDGET_SECONDS", 0.05)
+    monkeypatch.setattr(prepare_room, "ROOM_BUDGET_SECONDS", 30)
+    world.live_room(agents=0, metadata=metadata())
+    world.rooms.between["has_agent"] = lambda: setattr(world.rooms, "silent", True)
+    async with asyncio.timeout(10):
+        assert (await world.prepare(RoomWish(ID))).metadata == metadata()
 
 
 async def test_nothing_is_made_when_instructions_do_not_fit(world: World) -> None:

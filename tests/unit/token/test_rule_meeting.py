@@ -8,9 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import NEW_YEAR, FakeClock, FakeRoom, FakeRooms
 
-from meetai_token import usecases
 from meetai_token.domain import Caller, NotLiveError, Present, RefusedError, RoomsUnavailableError, caller_of_key
-from meetai_token.usecases import RuleMeeting
+from meetai_token.usecases import RuleMeeting, rule_meeting
 
 ADMIN = caller_of_key("crm", {"meetings:admin"})
 READER = caller_of_key("crm", {"meetings:read"})
@@ -80,7 +79,7 @@ async def test_failure_is_told_in_time_when_livekit_is_silent(
     rooms: FakeRooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never a hang."""
-    monkeypatch.setattr(usecases, "ROOM_BUDGET_SECONDS", 0.05)
+    monkeypatch.setattr(rule_meeting, "ROOM_BUDGET_SECONDS", 0.05)
     rooms.silent = True
     async with asyncio.timeout(5):
         with pytest.raises(RoomsUnavailableError):

@@ -132,6 +132,11 @@ class RoomWish(Struct, frozen=True):
     meeting_name: str | None = None
     agent: AgentData | UnsetType | None = UNSET
 
+    @property
+    def is_none(self) -> bool:
+        """Whether the meeting may be whatever it is."""
+        return self.meeting_name is None and self.agent is UNSET
+
 
 class Present(Struct, frozen=True):
     """Somebody in a room; agents too."""
