@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest_asyncio
 from msgspec import Struct
 from tests.e2e.conftest import outcome_of
+from tests.waiting import eventually
 
+from meetai_contracts.events import TRANSCRIPT_COMPLETED, TranscriptCompleted
 from meetai_local.demo.cues import plan_meeting
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.measure import live_differences, misattributed, speaker_errors
 from meetai_local.demo.meeting import Meeting, MeetingResult
-from meetai_local.demo.outcome import Outcome
+from meetai_local.demo.outcome import EVENT_DEADLINE_SECONDS, Outcome
 from meetai_local.demo.verdict import MAX_SPEAKER_WORD_ERROR_RATE, judge
+from meetai_local.inngest_events import received_events
 from meetai_local.speech import load_script
 from meetai_local.stack import Stack
 
@@ -66,6 +70,21 @@ async def test_exactly_one_event_says_that_the_room_finished(held: Held) -> None
     assert checks["livekit/room_finished"].passed, checks["livekit/room_finished"].measured
     (event,) = held.outcome.room_finished
     assert (event.meeting_id, event.source) == (held.result.meeting_id, "webhook")
+
+
+async def test_exactly_one_event_says_that_the_transcript_is_complete(held: Held, stack: Stack) -> None:
+    """From the store by the events stream to Inngest, with as many lines as there are."""
+
+    async def completions() -> list[TranscriptCompleted]:
+        received = await received_events(TRANSCRIPT_COMPLETED, base_url=stack.env["INNGEST_BASE_URL"])
+        told = [msgspec.convert(event["data"], TranscriptCompleted) for event in received]
+        return [completed for completed in told if completed.meeting_id == held.result.meeting_id]
+
+    await eventually(completions, seconds=EVENT_DEADLINE_SECONDS)
+    (completed,) = await completions()
+    assert completed.lines == len(held.outcome.lines)
+    assert held.outcome.integrity is not None
+    assert {producer.room_sid for producer in held.outcome.integrity.producers} == {completed.room_sid}
 
 
 async def test_every_other_promise_of_the_demo_is_kept(held: Held) -> None:

@@ -23,10 +23,15 @@ READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"events:read"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"transcripts:read"}))
 
 
-def environment(database_url: str, inngest_url: str, port: int) -> dict[str, str]:
+NO_REDIS = "redis://127.0.0.1:1/0"
+"""Most tests have none: webhooks must not wait for it."""
+
+
+def environment(database_url: str, inngest_url: str, port: int, redis_url: str = NO_REDIS) -> dict[str, str]:
     """All that the service needs."""
     return {
         "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
         "LIVEKIT_API_KEY": API_KEY,
         "LIVEKIT_API_SECRET": API_SECRET,
         "SERVICE_KEYS": f"{READER_ENTRY},{OTHER_ENTRY}",
@@ -91,7 +96,13 @@ class Bridge:
 
 @contextmanager
 def bridge(
-    folder: Path, database_url: str, inngest_url: str, *, extra: Mapping[str, str] | None = None, ready: bool = True
+    folder: Path,
+    database_url: str,
+    inngest_url: str,
+    *,
+    redis_url: str = NO_REDIS,
+    extra: Mapping[str, str] | None = None,
+    ready: bool = True,
 ) -> Iterator[Bridge]:
     """Start a replica, wait until it is ready (or only alive), and end it with the block."""
     port = free_port()
@@ -99,7 +110,7 @@ def bridge(
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "meetai_webhook_bridge"],
-            env={**environment(database_url, inngest_url, port), **(extra or {})},
+            env={**environment(database_url, inngest_url, port, redis_url), **(extra or {})},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -19,7 +19,14 @@ def test_every_missing_setting_is_named_when_there_is_no_environment() -> None:
     """Exit 2, before anything is started."""
     done = run([], {})
     assert done.returncode == 2
-    for name in ("DATABASE_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "SERVICE_KEYS", "INNGEST_EVENT_KEY"):
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "LIVEKIT_API_KEY",
+        "LIVEKIT_API_SECRET",
+        "SERVICE_KEYS",
+        "INNGEST_EVENT_KEY",
+    ):
         assert f"settings: {name}: " in done.stderr
 
 

@@ -7,9 +7,20 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from tests.unit.servicekit.fake_streams import FakeStreamObserver
+
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import Backlog, ClaimedEvent, OutboundEvent, SendError, StoreAwayError, Webhook
+from meetai_webhook_bridge.domain import (
+    Backlog,
+    ClaimedEvent,
+    MalformedWebhookError,
+    OutboundEvent,
+    SendError,
+    StoreAwayError,
+    StreamEntry,
+    Webhook,
+)
 from meetai_webhook_bridge.ports import LedgerQuery
 
 
@@ -44,13 +55,20 @@ class OutboxRow:
 
 
 class MemoryInbox:
-    """The ports `Inbox`, `Outbox` and `Ledger`; `is_away` makes it fail as a database would."""
+    """The ports `Inbox`, `Outbox` and `Ledger`; `is_away` makes it fail as a database would.
+
+    Attributes:
+        unreadable: The bytes of entries that aren't events, by their ids in the ledger.
+        refuses: Events that it will never take.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._positions = itertools.count(1)
         self.webhooks: dict[str, Webhook] = {}
         self.rows: dict[str, OutboxRow] = {}
+        self.unreadable: dict[str, bytes] = {}
+        self.refuses: set[str] = set()
         self.is_away = False
 
     async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
@@ -58,9 +76,34 @@ class MemoryInbox:
         if webhook.id in self.webhooks:
             return False
         self.webhooks[webhook.id] = webhook
-        if event is not None and event.event.id not in self.rows:
-            self.rows[event.event.id] = OutboxRow(next(self._positions), event, self._clock.now())
+        if event is not None:
+            self._add(event)
         return True
+
+    async def accept_entries(self, entries: Sequence[StreamEntry]) -> int:
+        self._answer()
+        if any(entry.event and entry.event.event.id in self.refuses for entry in entries):
+            raise MalformedWebhookError("refused")
+        return sum([self._add(entry.event) if entry.event else self._keep(entry) for entry in entries])
+
+    def _add(self, event: OutboundEvent) -> bool:
+        if event.event.id in self.rows:
+            return False
+        self.rows[event.event.id] = OutboxRow(next(self._positions), event, self._clock.now())
+        return True
+
+    def _keep(self, entry: StreamEntry) -> bool:
+        about = {
+            "stream": entry.stream,
+            "entryId": entry.entry_id,
+            "reason": entry.reason,
+            "payloadBytes": len(entry.payload),
+        }
+        event = DomainEvent(v=1, id=entry.ledger_id, name="unreadable", occurred_at=self._clock.now(), data=about)
+        is_new = self._add(OutboundEvent(event=event, source="stream", meeting_id=None, room_sid=None))
+        self.rows[entry.ledger_id].state = "dead"
+        self.unreadable.setdefault(entry.ledger_id, entry.payload)
+        return is_new
 
     async def claim_due(self, *, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
         self._answer()
@@ -133,16 +176,21 @@ class FakeSink:
         self.taken.append(event)
 
 
-class FakeMeasures:
+class FakeMeasures(FakeStreamObserver):
     """The port `Measures`, as lists."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[str, int] = {}
         self.webhooks: list[tuple[str, str]] = []
         self.attempts: list[str] = []
         self.backlogs: list[Backlog] = []
 
     def webhook_answered(self, event: str, outcome: str) -> None:
         self.webhooks.append((event, outcome))
+
+    def entries_accepted(self, outcome: str, entries: int) -> None:
+        self.entries[outcome] = self.entries.get(outcome, 0) + entries
 
     def event_attempted(self, outcome: str, seconds: float) -> None:
         self.attempts.append(outcome)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import ClaimedEvent, OutboundEvent, Room, Webhook
+from meetai_webhook_bridge.domain import ClaimedEvent, OutboundEvent, Room, StreamEntry, Webhook
 from meetai_webhook_bridge.ports import Inbox, Ledger, LedgerQuery, Outbox
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -30,6 +30,11 @@ def outbound(event_id: str, *, sid: str | None = "RM_1", meeting_id: str | None 
         v=1, id=event_id, name="livekit/room_finished", occurred_at=AT, data={"roomSid": sid, "é": "😀"}
     )
     return OutboundEvent(event=event, source="webhook", meeting_id=meeting_id, room_sid=sid)
+
+
+def entry(event: OutboundEvent | None, payload: bytes = b"the payload") -> StreamEntry:
+    reason = "" if event else "v: is not one of the accepted values"
+    return StreamEntry("meetai:events", "1-0", payload, event, reason)
 
 
 async def claim(store: Outbox, *, limit: int = 16, lease_seconds: float = LEASED) -> list[ClaimedEvent]:
@@ -71,6 +76,37 @@ class InboxSuite:
         assert await store.accept(webhook("EV_1"), None)
         assert not await store.accept(webhook("EV_1"), outbound("event-1"))
         assert await claim(store) == []
+
+    async def test_entries_become_events_once_when_they_come_again(self, store: Store) -> None:
+        """A stream delivers at least once; what a webhook has told already isn't told again either."""
+        await store.accept(webhook("EV_1"), outbound("event-1"))
+        entries = [entry(outbound(f"event-{number}", sid=f"RM_{number}")) for number in (1, 2, 3)]
+        assert await store.accept_entries([*entries, entries[2]]) == 2
+        assert await store.accept_entries(entries) == 0
+        assert ids(await claim(store)) == ["event-1", "event-2", "event-3"]
+
+    async def test_entries_of_one_room_are_claimed_in_their_order(self, store: Store) -> None:
+        """As they were on the stream, whatever their ids."""
+        await store.accept_entries([entry(outbound("z")), entry(outbound("a"))])
+        assert ids(await claim(store)) == ["z"]
+        await store.mark_sent("z")
+        assert ids(await claim(store)) == ["a"]
+
+    async def test_an_entry_that_is_no_event_is_listed_as_dead_and_never_sent(self, store: Store) -> None:
+        """With where it was and why; its neighbour goes on its way. The same bytes again add nothing."""
+        bad = entry(None, b"\0garbage\xff")
+        assert await store.accept_entries([bad, entry(outbound("event-1"))]) == 2
+        assert await store.accept_entries([bad]) == 0
+        assert ids(await claim(store)) == ["event-1"]
+        assert (await store.backlog()).dead == 1
+        (listed,) = (await store.page(LedgerQuery(limit=9, state="dead"))).events
+        assert (listed.id, listed.name, listed.source, listed.attempts) == (bad.ledger_id, "unreadable", "stream", 0)
+        assert listed.data == {
+            "stream": "meetai:events",
+            "entryId": "1-0",
+            "reason": "v: is not one of the accepted values",
+            "payloadBytes": 9,
+        }
 
     async def test_a_claimed_event_is_nobody_elses_until_its_lease_ends(self, store: Store) -> None:
         """Then it is claimed again, as a further attempt."""

@@ -9,6 +9,7 @@ from meetai_servicekit.secret import Secret
 from meetai_webhook_bridge.settings import BridgeSettings, load_bridge_settings_or_exit
 
 GOOD = {
+    "REDIS_URL": "redis://:password@localhost:6379/0",
     "DATABASE_URL": "postgresql://user:pass@localhost/db",
     "LIVEKIT_API_KEY": "key",
     "LIVEKIT_API_SECRET": "secret",
@@ -33,6 +34,7 @@ def test_everything_is_named_when_nothing_is_set(capsys: pytest.CaptureFixture[s
     """At once, so that nobody has to try again and again."""
     assert problems({}, capsys) == [
         "DATABASE_URL",
+        "REDIS_URL",
         "LIVEKIT_API_KEY",
         "LIVEKIT_API_SECRET",
         "SERVICE_KEYS",
@@ -44,6 +46,7 @@ def test_everything_that_is_wrong_is_named_without_its_value(capsys: pytest.Capt
     """Wrong and missing ones together."""
     wrong = {
         "DATABASE_URL": "hunter2",
+        "REDIS_URL": "hunter2",
         "LIVEKIT_API_KEY": "key",
         "LIVEKIT_MORE_KEYS": "old:hunter2,hunter2",
         "SERVICE_KEYS": "hunter2",

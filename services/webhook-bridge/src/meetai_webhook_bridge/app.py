@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import psycopg
 from litestar import Litestar
 from prometheus_client import CollectorRegistry
 
+from meetai_contracts.events import EVENTS_STREAM
 from meetai_servicekit import postgres
 from meetai_servicekit.background import ProcessFate, running
+from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.logging import configure_logging
+from meetai_servicekit.patience import Patience
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import load_or_exit
+from meetai_servicekit.streams import StreamConsumer, consumer_name
+from meetai_servicekit.streams.redis_stream import READ_COUNT, RedisEntryStream, create_client
 from meetai_webhook_bridge import http
 from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
@@ -32,9 +39,12 @@ from meetai_webhook_bridge.adapters.postgres_inbox import (
 from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
 from meetai_webhook_bridge.relay import Relay, watch_backlog
 from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings, load_bridge_settings_or_exit
-from meetai_webhook_bridge.usecases import AcceptWebhook, DeliverDueEvents
+from meetai_webhook_bridge.usecases import AcceptEntries, AcceptWebhook, DeliverDueEvents, open_entries
 
-NAME = "webhook-bridge"
+NAME: Final = "webhook-bridge"
+"""Of the service, and of its consumer group."""
+BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
+"""A server that restarts is back within seconds; a few attempts more a minute don't hurt one that is away for an hour."""
 
 
 def run(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -93,12 +103,24 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         relayed=settings.relayed,
         wake_relay=relay.wake,
     )
-    works = {"relay": relay.run, "backlog": lambda: watch_backlog(inbox, measures)}
+    redis = create_client(settings.redis_url.reveal())
+    patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=measures)
+    consumer = StreamConsumer(
+        RedisEntryStream(redis, key=EVENTS_STREAM, group=NAME, consumer=consumer_name(), set_entries=READ_COUNT),
+        open_entries,
+        AcceptEntries(inbox, patience=patience, measures=measures, wake_relay=relay.wake),
+        patience=patience,
+        observer=measures,
+        sleep=asyncio.sleep,
+        monotonic=time.monotonic,
+    )
+    works = {**consumer.works(), "relay": relay.run, "backlog": lambda: watch_backlog(inbox, measures)}
     expected = postgres.expected_migrations(MIGRATIONS)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(pool)
             await stack.enter_async_context(running(works, fate))
             yield

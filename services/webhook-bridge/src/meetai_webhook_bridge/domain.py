@@ -1,10 +1,11 @@
-"""What a webhook means: which event it becomes, under which id, and how long delivery is tried.
+"""What a webhook or an entry of the events stream means: which event it becomes, under which id, and how long delivery is tried.
 
 Owns values, rules and errors. Must not do I/O or read a clock.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -12,9 +13,20 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from meetai_contracts.events import ROOM_FINISHED, DomainEvent, RoomFinished, livekit_event_id, room_finished_id
+from meetai_contracts.codec import ContractError, decode_json
+from meetai_contracts.events import (
+    EVENT_FIELD,
+    MAX_EVENT_BYTES,
+    ROOM_FINISHED,
+    DomainEvent,
+    RoomFinished,
+    livekit_event_id,
+    room_finished_id,
+)
 from meetai_contracts.identifiers import check_id, clean_text
 from meetai_servicekit.backoff import Backoff
+from meetai_servicekit.patience import TryLaterError
+from meetai_servicekit.streams import Arrival
 
 KNOWN_WEBHOOKS: Final = frozenset(
     {
@@ -41,14 +53,17 @@ RETRY: Final = Backoff(first_seconds=1.0, limit_seconds=3600.0)
 MAX_ATTEMPTS: Final = 68
 """12 waits that double from 1 s and 55 of an hour: 28 h when every wait is as short as its jitter allows, 56 h at most."""
 
-Source = Literal["webhook", "reconciler"]
+MAX_KEPT_BYTES: Final = 4 * MAX_EVENT_BYTES
+"""Of an entry that is no event; a longer one is cut, since a row has to fit into memory."""
+
+Source = Literal["webhook", "reconciler", "stream"]
 
 
 class BridgeError(Exception):
     """Anything this service raises on purpose. Each subclass says what the caller does next."""
 
 
-class RetryError(BridgeError):
+class RetryError(BridgeError, TryLaterError):
     """Something outside is away; nothing is lost, the same call may be made again."""
 
 
@@ -126,6 +141,28 @@ class OutboundEvent(Struct, frozen=True):
     room_sid: str | None
 
 
+class StreamEntry(Struct, frozen=True):
+    """An entry of the events stream, opened.
+
+    Attributes:
+        stream, entry_id: Where it was.
+        payload: What it holds, at most `MAX_KEPT_BYTES`.
+        event: None when it isn't an event that this version knows.
+        reason: Why not, in words, without any of the payload; "" when it is one.
+    """
+
+    stream: str
+    entry_id: str
+    payload: bytes
+    event: OutboundEvent | None
+    reason: str = ""
+
+    @property
+    def ledger_id(self) -> str:
+        """Under which the ledger lists what isn't an event: the same bytes have the same id, however often they come."""
+        return f"unreadable-{hashlib.sha256(self.payload).hexdigest()[:32]}"
+
+
 class ClaimedEvent(Struct, frozen=True):
     """An event that this process alone may deliver until its lease ends.
 
@@ -183,6 +220,23 @@ def event_of(webhook: Webhook, relayed: frozenset[str]) -> OutboundEvent | None:
     return OutboundEvent(event=event, source="webhook", meeting_id=meeting_id, room_sid=room_sid)
 
 
+def open_entry(arrival: Arrival) -> StreamEntry:
+    """Read an entry of the events stream. Never raises: what is wrong is part of what it returns."""
+    payload = arrival.fields.get(EVENT_FIELD.encode())
+    if payload is None:
+        kept = msgspec.msgpack.encode(arrival.fields)
+        return StreamEntry(
+            arrival.stream, arrival.entry_id, kept[:MAX_KEPT_BYTES], None, f"the entry has no field {EVENT_FIELD}"
+        )
+    try:
+        event, reason = _event_of_payload(payload), ""
+    except ContractError as error:
+        event, reason = None, str(error)
+    except (RecursionError, OverflowError) as error:  # nested too deeply; a time that UTC can't express
+        event, reason = None, type(error).__name__
+    return StreamEntry(arrival.stream, arrival.entry_id, payload[:MAX_KEPT_BYTES], event, reason)
+
+
 def retry_wait_seconds(attempt: int, random: Callable[[], float]) -> float | None:
     """How long to wait after failed attempt number `attempt`; None when it was the last."""
     return None if attempt >= MAX_ATTEMPTS else RETRY.wait_seconds(attempt, random)
@@ -214,6 +268,28 @@ def _room_finished(webhook: Webhook) -> OutboundEvent:
     )
     event = _domain_event(room_finished_id(room.sid), ROOM_FINISHED, finished.ended_at, finished)
     return OutboundEvent(event=event, source="webhook", meeting_id=room.name, room_sid=room.sid)
+
+
+def _event_of_payload(payload: bytes) -> OutboundEvent:
+    told = decode_json(payload, DomainEvent, max_bytes=MAX_EVENT_BYTES)
+    if clean_text(told.id) != told.id:
+        raise ContractError("id", "must not hold NUL or lone surrogates")
+    data = storable(told.data)
+    event = DomainEvent(v=1, id=told.id, name=told.name, occurred_at=told.occurred_at.astimezone(UTC), data=data)
+    return OutboundEvent(
+        event=event,
+        source="stream",
+        meeting_id=_id_or_none(data.get("meetingId")),
+        room_sid=_id_or_none(data.get("roomSid")),
+    )
+
+
+def _id_or_none(value: object) -> str | None:
+    """What the ledger finds an event by, and what it is put in order by; the event itself stays as it was told."""
+    try:
+        return check_id(value, "id") if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _domain_event(event_id: str, name: str, occurred_at: datetime, data: object) -> DomainEvent:

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from meetai_contracts.api import EventState, LedgerPage
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import Backlog, ClaimedEvent, OutboundEvent, Webhook
+from meetai_servicekit.streams import StreamObserver
+from meetai_webhook_bridge.domain import Backlog, ClaimedEvent, OutboundEvent, StreamEntry, Webhook
 
 
 class WebhookReader(Protocol):
@@ -25,12 +26,22 @@ class WebhookReader(Protocol):
 
 
 class Inbox(Protocol):
-    """Webhooks that were accepted, by id, with the events that they become."""
+    """What was accepted, webhooks by their ids and events by theirs."""
 
     async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
         """Store both for good, in one transaction; false when this webhook was stored before. An event with an id that is known is not stored again.
 
         Raises:
+            StoreAwayError: perhaps nothing was stored.
+        """
+
+    async def accept_entries(self, entries: Sequence[StreamEntry]) -> int:
+        """Store them for good, in one transaction; returns how many were new. An event with an id that is known is not stored again.
+
+        What isn't an event is kept with its bytes, and listed by the ledger as `dead`.
+
+        Raises:
+            RejectError: one of them can't be stored, ever. Nothing was stored.
             StoreAwayError: perhaps nothing was stored.
         """
 
@@ -98,11 +109,14 @@ class Ledger(Protocol):
         """
 
 
-class Measures(Protocol):
+class Measures(StreamObserver, Protocol):
     """What is counted."""
 
     def webhook_answered(self, event: str, outcome: str) -> None:
         """One webhook; `event` and `outcome` out of a known few."""
+
+    def entries_accepted(self, outcome: str, entries: int) -> None:
+        """Entries of the events stream: `new`, `duplicate` or `unreadable`."""
 
     def event_attempted(self, outcome: str, seconds: float) -> None:
         """One attempt at delivery: `sent`, `failed` or `dead`."""

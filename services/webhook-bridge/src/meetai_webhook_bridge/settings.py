@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import PostgresUrl, Secret
+from meetai_servicekit.secret import PostgresUrl, RedisUrl, Secret
 from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
 
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
@@ -69,11 +69,14 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
     """All that can be set.
 
     Attributes:
+        redis_url: Required: without it the agent's decisions and the transcripts' completions would never arrive, and nothing
+            would say so (ADR 0026).
         livekit_more_keys: Pairs that are accepted beside the first: while a key is rotated, or from a second LiveKit.
         relay_events: LiveKit events that become events in Inngest. `room_finished` always does.
     """
 
     database_url: DatabaseUrl
+    redis_url: Annotated[RedisUrl, Meta(description="The Redis that carries the events stream.")]
     livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key that LiveKit signs webhooks with.")]
     livekit_api_secret: Annotated[Secret, Meta(description="Secret of that key.")]
     livekit_more_keys: Annotated[MoreKeys, Meta(description="More such keys: key:secret, …")] = MoreKeys()

@@ -25,11 +25,14 @@ from meetai_webhook_bridge.domain import (
     MalformedWebhookError,
     OutboundEvent,
     StoreAwayError,
+    StreamEntry,
     Webhook,
 )
 from meetai_webhook_bridge.ports import LedgerQuery
 
 SCHEMA: Final = "webhook_bridge"
+UNREADABLE: Final = "unreadable"
+"""What the ledger calls an entry that isn't an event: no name that Inngest could get."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 MAX_CONNECTIONS: Final = 8
 MAX_WAITING: Final = 64
@@ -38,6 +41,9 @@ this many within 0.1 s at 10 ms a commit, so that only a dead pool has such a qu
 CONNECTION_SECONDS: Final = 1.0
 DEADLINE_SECONDS: Final = 1.5
 """LiveKit has given up after 15 s and five attempts (FACTS, webhooks): each must be answered soon, whatever the database does."""
+
+ENTRIES_DEADLINE_SECONDS: Final = 8.0
+"""For a set of up to 250 entries (0.1 s when nothing else is going on); the stream waits, LiveKit doesn't."""
 
 _QUERIES: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
@@ -70,6 +76,22 @@ class PostgresInbox:
             return inserted.rowcount == 1
 
         return await self._run(insert)
+
+    async def accept_entries(self, entries: Sequence[StreamEntry]) -> int:
+        """Store them for good, in one transaction; returns how many were new."""
+        events = [_outbox_row(entry.event) for entry in entries if entry.event]
+        unreadable = [_unreadable_row(entry) for entry in entries if entry.event is None]
+
+        async def insert(connection: AsyncConnection[TupleRow]) -> int:
+            async with connection.cursor() as cursor:
+                new = 0
+                for query, rows in (("insert_event", events), ("insert_unreadable", unreadable)):
+                    if rows:
+                        await cursor.executemany(_QUERIES[query], rows)
+                        new += cursor.rowcount
+                return new
+
+        return await self._run(insert, deadline_seconds=ENTRIES_DEADLINE_SECONDS)
 
     async def claim_due(self, *, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
         """Take events that are due, at most one a room, and keep others from them until the lease ends."""
@@ -119,7 +141,7 @@ class PostgresInbox:
 
         await self._run(execute)
 
-    async def _run(self, work: Work[T]) -> T:
+    async def _run(self, work: Work[T], *, deadline_seconds: float = DEADLINE_SECONDS) -> T:
         """Run work in a transaction of its own, within the deadline.
 
         A frozen server makes psycopg spend up to 10 s on cancelling a query. The caller isn't kept for that: the task is
@@ -130,7 +152,7 @@ class PostgresInbox:
         """
         task = asyncio.create_task(self._transact(work), name="postgres")
         try:
-            await asyncio.wait({task}, timeout=DEADLINE_SECONDS)
+            await asyncio.wait({task}, timeout=deadline_seconds)
             if not task.done():
                 raise StoreAwayError("no answer in time")
             return task.result()
@@ -167,6 +189,23 @@ def _outbox_row(outbound: OutboundEvent) -> dict[str, Any]:
         "room_sid": outbound.room_sid,
         "occurred_at": event.occurred_at,
         "data": _jsonb(event.data),
+    }
+
+
+def _unreadable_row(entry: StreamEntry) -> dict[str, Any]:
+    about = {
+        "stream": entry.stream,
+        "entryId": entry.entry_id,
+        "reason": entry.reason,
+        "payloadBytes": len(entry.payload),
+    }
+    return {
+        "id": entry.ledger_id,
+        "name": UNREADABLE,
+        "source": "stream",
+        "data": _jsonb(about),
+        "reason": entry.reason,
+        "payload": entry.payload,
     }
 
 

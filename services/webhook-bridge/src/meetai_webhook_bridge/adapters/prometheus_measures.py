@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from meetai_servicekit.streams.prometheus import PrometheusStreamObserver
 from meetai_webhook_bridge.domain import Backlog
 
 
-class PrometheusMeasures:
+class PrometheusMeasures(PrometheusStreamObserver):
     """Keeps the promise of the port `Measures`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry, "meetai_bridge")
+        self._entries = Counter(
+            "meetai_bridge_stream_entries",
+            "Entries of the events stream: new, duplicate (known before), unreadable (kept, and listed as dead).",
+            ("outcome",),
+            registry=registry,
+        )
         self._webhooks = Counter(
             "meetai_bridge_webhooks",
             "Webhooks by LiveKit's event and what came of them.",
@@ -45,6 +53,10 @@ class PrometheusMeasures:
     def webhook_answered(self, event: str, outcome: str) -> None:
         """One webhook."""
         self._webhooks.labels(event, outcome).inc()
+
+    def entries_accepted(self, outcome: str, entries: int) -> None:
+        """Entries of the events stream."""
+        self._entries.labels(outcome).inc(entries)
 
     def event_attempted(self, outcome: str, seconds: float) -> None:
         """One attempt at delivery."""

@@ -8,6 +8,16 @@ INSERT INTO outbox (id, name, source, meeting_id, room_sid, occurred_at, data)
 VALUES (:id, :name, :source, :meeting_id, :room_sid, :occurred_at, :data)
 ON CONFLICT (id) DO NOTHING
 
+-- name: insert_unreadable(id, name, source, data, reason, payload)!
+-- In the ledger as an event that died, so that it is seen where the others are; its bytes beside it.
+WITH listed AS (
+    INSERT INTO outbox (id, name, source, occurred_at, data, state, last_error)
+    VALUES (:id, :name, :source, now(), :data, 'dead', :reason)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)
+INSERT INTO unreadable_entries (id, payload) SELECT id, :payload FROM listed
+
 -- name: claim_due(lease_seconds, batch)
 -- The lease is the next attempt's time: a process that dies leaves the event to whoever looks after that.
 WITH due AS (
