@@ -12,8 +12,8 @@ from tests.unit.webhook_bridge.sink_suite import EVENT, SinkSuite
 
 from meetai_servicekit.secret import Secret
 from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
-from meetai_webhook_bridge.domain import SendError
-from meetai_webhook_bridge.usecases import LEASE_SECONDS
+from meetai_webhook_bridge.domain.errors import SendError
+from meetai_webhook_bridge.usecases.deliver import LEASE_SECONDS
 
 AWAY = "away"
 WAYS_TO_FAIL = [*FAULTS, HOLD, AWAY]

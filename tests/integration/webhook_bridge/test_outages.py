@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA
-from meetai_webhook_bridge.usecases import LEASE_SECONDS
+from meetai_webhook_bridge.usecases.deliver import LEASE_SECONDS
 
 FAST_SECONDS = 3.0
 """2 s are promised to LiveKit; one more for a busy machine."""

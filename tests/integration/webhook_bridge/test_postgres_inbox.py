@@ -13,7 +13,7 @@ from tests.unit.webhook_bridge.inbox_suite import InboxSuite, outbound, webhook
 
 from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres_inbox import MAX_WAITING, MIGRATIONS, SCHEMA, PostgresInbox
-from meetai_webhook_bridge.domain import StoreAwayError
+from meetai_webhook_bridge.domain.errors import StoreAwayError
 
 FAST_SECONDS = 3.0
 """2 s are promised to LiveKit; one more for a busy machine."""

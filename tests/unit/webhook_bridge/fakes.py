@@ -11,16 +11,11 @@ from tests.unit.servicekit.fake_streams import FakeStreamObserver
 
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import (
-    Backlog,
-    ClaimedEvent,
-    MalformedWebhookError,
-    OutboundEvent,
-    SendError,
-    StoreAwayError,
-    StreamEntry,
-    Webhook,
-)
+from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
+from meetai_webhook_bridge.domain.entries import StreamEntry
+from meetai_webhook_bridge.domain.errors import MalformedWebhookError, SendError, StoreAwayError
+from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.webhooks import Webhook
 from meetai_webhook_bridge.ports import LedgerQuery
 
 

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import ClaimedEvent, OutboundEvent, Room, StreamEntry, Webhook
+from meetai_webhook_bridge.domain.delivery import ClaimedEvent
+from meetai_webhook_bridge.domain.entries import StreamEntry
+from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.webhooks import Room, Webhook
 from meetai_webhook_bridge.ports import Inbox, Ledger, LedgerQuery, Outbox
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC)

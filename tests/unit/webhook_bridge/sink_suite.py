@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import SendError
+from meetai_webhook_bridge.domain.errors import SendError
 from meetai_webhook_bridge.ports import EventSink
 
 EVENT = DomainEvent(

@@ -13,8 +13,8 @@ from tests.waiting import until
 
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.patience import Patience
-from meetai_webhook_bridge.domain import RejectError
-from meetai_webhook_bridge.usecases import AcceptEntries, open_entries
+from meetai_webhook_bridge.domain.errors import RejectError
+from meetai_webhook_bridge.usecases.accept_entries import AcceptEntries, open_entries
 
 
 def event(event_id: str) -> bytes:

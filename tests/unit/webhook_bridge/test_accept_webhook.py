@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, MemoryInbox
 
-from meetai_webhook_bridge.domain import ForgedWebhookError, MalformedWebhookError, Room, StoreAwayError, Webhook
-from meetai_webhook_bridge.usecases import AcceptWebhook
+from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError, StoreAwayError
+from meetai_webhook_bridge.domain.webhooks import Room, Webhook
+from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

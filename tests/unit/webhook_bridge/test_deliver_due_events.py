@@ -9,8 +9,9 @@ from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink, M
 from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
 
 from meetai_contracts.events import DomainEvent
-from meetai_webhook_bridge.domain import MAX_ATTEMPTS, StoreAwayError
-from meetai_webhook_bridge.usecases import BATCH_EVENTS, LEASE_SECONDS, DeliverDueEvents
+from meetai_webhook_bridge.domain.delivery import MAX_ATTEMPTS
+from meetai_webhook_bridge.domain.errors import StoreAwayError
+from meetai_webhook_bridge.usecases.deliver import BATCH_EVENTS, LEASE_SECONDS, DeliverDueEvents
 
 WELL_OVER_AN_HOUR_SECONDS = 3601.0
 ID = "event-1"

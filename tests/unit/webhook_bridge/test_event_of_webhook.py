@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meetai_contracts.events import RoomFinished
-from meetai_webhook_bridge.domain import (
-    CREDENTIAL_KEYS,
-    MAX_ATTEMPTS,
-    NoEventError,
-    Room,
-    Webhook,
-    event_of,
-    retry_wait_seconds,
-    storable,
-    webhook_label,
-)
+from meetai_webhook_bridge.domain.delivery import MAX_ATTEMPTS, retry_wait_seconds
+from meetai_webhook_bridge.domain.errors import NoEventError
+from meetai_webhook_bridge.domain.events import event_of
+from meetai_webhook_bridge.domain.webhooks import CREDENTIAL_KEYS, Room, Webhook, storable, webhook_label
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 FINISHED = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)

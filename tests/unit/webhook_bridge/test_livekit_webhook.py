@@ -15,7 +15,7 @@ from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, claims, dige
 
 from meetai_servicekit.secret import Secret
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
-from meetai_webhook_bridge.domain import ForgedWebhookError, MalformedWebhookError
+from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError
 
 NOW = 1_800_000_000
 BODY = encoded(room_finished())

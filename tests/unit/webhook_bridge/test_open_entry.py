@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meetai_contracts.events import MAX_EVENT_BYTES
 from meetai_servicekit.streams import Arrival
-from meetai_webhook_bridge.domain import MAX_KEPT_BYTES, StreamEntry, open_entry
+from meetai_webhook_bridge.domain.entries import MAX_KEPT_BYTES, StreamEntry, open_entry
 
 GOOD: dict[str, Any] = {
     "v": 1,

@@ -12,9 +12,9 @@ from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.health import NotReadyError
-from meetai_webhook_bridge.domain import ClaimedEvent
+from meetai_webhook_bridge.domain.delivery import ClaimedEvent
 from meetai_webhook_bridge.relay import POLL_SECONDS, STALLED_SECONDS, Relay, watch_backlog
-from meetai_webhook_bridge.usecases import DeliverDueEvents
+from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
 
 
 class HeldSink(FakeSink):

@@ -39,7 +39,9 @@ from meetai_webhook_bridge.adapters.postgres_inbox import (
 from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
 from meetai_webhook_bridge.relay import Relay, watch_backlog
 from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings, load_bridge_settings_or_exit
-from meetai_webhook_bridge.usecases import AcceptEntries, AcceptWebhook, DeliverDueEvents, open_entries
+from meetai_webhook_bridge.usecases.accept_entries import AcceptEntries, open_entries
+from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
+from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
 
 NAME: Final = "webhook-bridge"
 """Of the service, and of its consumer group."""

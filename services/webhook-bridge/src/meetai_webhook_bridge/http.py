@@ -17,9 +17,9 @@ from meetai_contracts.api import EventState, LedgerPage
 from meetai_servicekit.auth import ServiceKeys, requires_scope, unauthorised
 from meetai_servicekit.paths import meeting_id_from_path
 from meetai_servicekit.problems import InvalidFieldError, UnavailableError
-from meetai_webhook_bridge.domain import ForgedWebhookError, MalformedWebhookError, StoreAwayError
+from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError, StoreAwayError
 from meetai_webhook_bridge.ports import Ledger, LedgerQuery
-from meetai_webhook_bridge.usecases import AcceptWebhook
+from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
 
 MAX_WEBHOOK_BYTES: Final = 256 * 1024
 BODY_SECONDS: Final = 5.0

@@ -10,7 +10,10 @@ from msgspec import Struct
 from meetai_contracts.api import EventState, LedgerPage
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.streams import StreamObserver
-from meetai_webhook_bridge.domain import Backlog, ClaimedEvent, OutboundEvent, StreamEntry, Webhook
+from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
+from meetai_webhook_bridge.domain.entries import StreamEntry
+from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.webhooks import Webhook
 
 
 class WebhookReader(Protocol):

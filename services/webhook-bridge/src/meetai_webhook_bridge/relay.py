@@ -13,9 +13,9 @@ import structlog
 
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.health import NotReadyError
-from meetai_webhook_bridge.domain import StoreAwayError
+from meetai_webhook_bridge.domain.errors import StoreAwayError
 from meetai_webhook_bridge.ports import Measures, Outbox
-from meetai_webhook_bridge.usecases import DeliverDueEvents
+from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
 
 POLL_SECONDS: Final = 1.0
 """One indexed query a second and replica; the first retry of an event is due after 0.5-1 s."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.secret import Secret
-from meetai_webhook_bridge.domain import SendError
+from meetai_webhook_bridge.domain.errors import SendError
 
 APP_ID: Final = "meetai-webhook-bridge"
 REQUEST_SECONDS: Final = 2.0

@@ -18,7 +18,8 @@ from jwt.types import Options
 from msgspec import Meta, Struct
 
 from meetai_servicekit.secret import Secret
-from meetai_webhook_bridge.domain import ForgedWebhookError, MalformedWebhookError, Room, Webhook, storable
+from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError
+from meetai_webhook_bridge.domain.webhooks import Room, Webhook, storable
 
 MAX_LIFETIME_SECONDS: Final = 600
 """livekit-server signs for 5 minutes (FACTS, webhooks). A token good for years would be a key that can't be revoked."""

@@ -19,15 +19,11 @@ from psycopg.types.json import Jsonb
 from meetai_contracts.api import LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.postgres import Pool, load_queries
-from meetai_webhook_bridge.domain import (
-    Backlog,
-    ClaimedEvent,
-    MalformedWebhookError,
-    OutboundEvent,
-    StoreAwayError,
-    StreamEntry,
-    Webhook,
-)
+from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
+from meetai_webhook_bridge.domain.entries import StreamEntry
+from meetai_webhook_bridge.domain.errors import MalformedWebhookError, StoreAwayError
+from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.webhooks import Webhook
 from meetai_webhook_bridge.ports import LedgerQuery
 
 SCHEMA: Final = "webhook_bridge"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from meetai_servicekit.streams.prometheus import PrometheusStreamObserver
-from meetai_webhook_bridge.domain import Backlog
+from meetai_webhook_bridge.domain.delivery import Backlog
 
 
 class PrometheusMeasures(PrometheusStreamObserver):

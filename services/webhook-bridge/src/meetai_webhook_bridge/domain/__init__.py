@@ -1,0 +1,1 @@
+"""Values, rules and errors. No I/O and no clock."""

@@ -1,0 +1,42 @@
+"""How long delivery is tried, and what is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from meetai_contracts.events import (
+    DomainEvent,
+)
+from meetai_servicekit.backoff import Backoff
+
+RETRY: Final = Backoff(first_seconds=1.0, limit_seconds=3600.0)
+
+MAX_ATTEMPTS: Final = 68
+"""12 waits that double from 1 s and 55 of an hour: 28 h when every wait is as short as its jitter allows, 56 h at most."""
+
+
+class ClaimedEvent(Struct, frozen=True):
+    """An event that this process alone may deliver until its lease ends.
+
+    Attributes:
+        attempt: The number of this attempt, from 1.
+    """
+
+    event: DomainEvent
+    attempt: int
+
+
+class Backlog(Struct, frozen=True):
+    """What hasn't been delivered. The age is that of the oldest pending event, 0 when there is none."""
+
+    pending: int
+    dead: int
+    oldest_pending_seconds: float
+
+
+def retry_wait_seconds(attempt: int, random: Callable[[], float]) -> float | None:
+    """How long to wait after failed attempt number `attempt`; None when it was the last."""
+    return None if attempt >= MAX_ATTEMPTS else RETRY.wait_seconds(attempt, random)

@@ -1,0 +1,74 @@
+"""What LiveKit tells: a verified webhook, and what of it may be kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from meetai_contracts.identifiers import clean_text
+
+KNOWN_WEBHOOKS: Final = frozenset(
+    {
+        "room_started",
+        "room_finished",
+        "participant_joined",
+        "participant_left",
+        "participant_connection_aborted",
+        "track_published",
+        "track_unpublished",
+        "egress_started",
+        "egress_updated",
+        "egress_ended",
+        "ingress_started",
+        "ingress_ended",
+    }
+)
+"""What livekit-server 1.13.5 sends (livekit/protocol, webhook/consts.go). Others are accepted as well."""
+
+CREDENTIAL_KEYS: Final = frozenset({"turnPassword", "streamKey"})
+"""Live credentials in LiveKit's bodies: of a room's TURN relay (FACTS, webhooks) and of an ingress."""
+
+
+class Room(Struct, frozen=True):
+    """The room that a webhook is about. `created_at` is None in track events, which carry no more than sid and name."""
+
+    sid: str
+    name: str
+    created_at: datetime | None
+
+
+class Webhook(Struct, frozen=True):
+    """A verified webhook.
+
+    Attributes:
+        id: `EV_…`, the same in every delivery of one event.
+        event: LiveKit's name of it, known to us or not.
+        created_at: When LiveKit noticed, to the second.
+        body: All of it, without credentials.
+    """
+
+    id: str
+    event: str
+    created_at: datetime
+    room: Room | None
+    body: dict[str, Any]
+
+
+def storable(value: Any) -> Any:
+    """A JSON value without credentials at any depth, and with text that PostgreSQL takes.
+
+    Raises:
+        RecursionError: nested deeper than the interpreter's stack.
+    """
+    if isinstance(value, dict):
+        return {clean_text(key): storable(item) for key, item in value.items() if key not in CREDENTIAL_KEYS}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return clean_text(value) if isinstance(value, str) else value
+
+
+def webhook_label(event: str) -> str:
+    """The name of a webhook for a metric: one of a known few."""
+    return event if event in KNOWN_WEBHOOKS else "other"

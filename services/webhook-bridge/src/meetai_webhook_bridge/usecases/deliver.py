@@ -1,0 +1,90 @@
+"""Deliver what is due, each event under one id however often it is tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from meetai_webhook_bridge.domain.delivery import ClaimedEvent, retry_wait_seconds
+from meetai_webhook_bridge.domain.errors import (
+    SendError,
+    StoreAwayError,
+)
+from meetai_webhook_bridge.ports import EventSink, Measures, Outbox
+
+BATCH_EVENTS: Final = 32
+"""Sent side by side: 300 a second when one takes 100 ms; well below the 100 connections of the SDK's pool."""
+
+LEASE_SECONDS: Final = 10.0
+"""Longer than a send and the mark after it can take (4 s and 1.5 s); after a crash an event waits this long."""
+
+log = structlog.get_logger()
+
+
+class DeliverDueEvents:
+    """Delivers events, each under one id however often it is tried."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        sink: EventSink,
+        measures: Measures,
+        random: Callable[[], float],
+        monotonic_seconds: Callable[[], float],
+    ) -> None:
+        self._outbox = outbox
+        self._sink = sink
+        self._measures = measures
+        self._random = random
+        self._monotonic_seconds = monotonic_seconds
+
+    async def deliver(self) -> int:
+        """Try a batch of what is due; returns how many were tried. No transaction is open while one is sent.
+
+        Raises:
+            StoreAwayError: nothing could be claimed.
+        """
+        batch = await self._outbox.claim_due(limit=BATCH_EVENTS, lease_seconds=LEASE_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            for claimed in batch:
+                group.create_task(self._deliver(claimed), name=f"deliver {claimed.event.id}")
+        return len(batch)
+
+    async def _deliver(self, claimed: ClaimedEvent) -> None:
+        started = self._monotonic_seconds()
+        try:
+            reason = await self._outcome(claimed)
+            seconds = self._monotonic_seconds() - started
+            if reason is None:
+                await self._outbox.mark_sent(claimed.event.id)
+                self._report("sent", claimed, seconds)
+                return
+            wait_seconds = retry_wait_seconds(claimed.attempt, self._random)
+            await self._outbox.mark_failed(claimed, reason=reason, retry_after_seconds=wait_seconds)
+            self._report("dead" if wait_seconds is None else "failed", claimed, seconds, reason=reason)
+        except StoreAwayError:  # the lease ends by itself; sending again is harmless, the id is the same
+            log.warning("event_outcome_not_stored", event_id=claimed.event.id, attempt=claimed.attempt)
+
+    async def _outcome(self, claimed: ClaimedEvent) -> str | None:
+        """Send one event: None when it was taken, else the reason in a word."""
+        try:
+            await self._sink.send(claimed.event)
+        except SendError as error:
+            return error.reason
+        return None
+
+    def _report(self, outcome: str, claimed: ClaimedEvent, seconds: float, *, reason: str | None = None) -> None:
+        self._measures.event_attempted(outcome, seconds)
+        event_log = log.bind(
+            event_id=claimed.event.id, name=claimed.event.name, attempt=claimed.attempt, ms=round(seconds * 1000, 1)
+        )
+        if outcome == "sent":
+            event_log.info("event_sent")
+        elif outcome == "failed":
+            event_log.warning("event_send_failed", reason=reason)
+        else:
+            event_log.error("event_died", reason=reason)
