@@ -85,6 +85,7 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         v=1, meeting_data=_MEETING, agent_data=room.AgentData(name="Clara", instructions="")
     ),
     "room-metadata-without-agent": room.RoomMetadata(v=1, meeting_data=_MEETING),
+    "agent-stand": room.AgentStand(v=1, state="serving", since_ms=START_MS),
     "caption-interim": transcript.LiveTranscript(
         v=1,
         segment="SG_1",

@@ -29,15 +29,16 @@ AGENT_NAME = "meetai-test"
 class Issuer:
     """Lets anyone in, and asks for the agent as the token service does."""
 
-    def __init__(self, livekit_url: str, *, metadata: str | None = None) -> None:
+    def __init__(self, livekit_url: str, *, metadata: str | None = None, dispatches: int = 1) -> None:
         self._url = livekit_url
         self._metadata = metadata
+        self._dispatches = dispatches
 
     async def issue_token(self, meeting_id: str, request: TokenRequest) -> TokenResponse:
         metadata = RoomMetadata(1, MeetingData(meeting_id, "Standup"), AgentData(name="Scribe", instructions=""))
         configuration = api.RoomConfiguration(
             metadata=write_room_metadata(metadata) if self._metadata is None else self._metadata,
-            agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME)],
+            agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME)] * self._dispatches,
         )
         token = (
             api.AccessToken(API_KEY, API_SECRET)
@@ -55,11 +56,11 @@ class Issuer:
 
 
 def person(
-    livekit_url: str, meeting_id: str, *, name: str = "Maya", metadata: str | None = None
+    livekit_url: str, meeting_id: str, *, name: str = "Maya", metadata: str | None = None, dispatches: int = 1
 ) -> SimulatedParticipant:
-    """Someone who joins with an open microphone."""
+    """Someone who joins with an open microphone, and has so many agents sent if the room is theirs."""
     request = TokenRequest(user_id=name.lower(), user_name=name)
-    return SimulatedParticipant(Issuer(livekit_url, metadata=metadata), meeting_id, request)
+    return SimulatedParticipant(Issuer(livekit_url, metadata=metadata, dispatches=dispatches), meeting_id, request)
 
 
 class AgentProcess:

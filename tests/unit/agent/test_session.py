@@ -90,12 +90,16 @@ class Bench:
         buffer = TranscriptBuffer(producer, random=lambda: 0.0)
         delivery = Delivery(producer, buffer, stream=self.stream, kept=spool, clock=VirtualClock(), meter=meter)
         captions = RecordingCaptions()
+        self.transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
         self.session = MeetingSession(
             cast("rtc.Room", self.room),
-            Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter),
             new_ear=lambda: FrameEar(self),
             open_microphone=self._open,
         )
+
+    def start(self) -> None:
+        self.session.start()
+        self.session.transcribe(self.transcription)
 
     def _open(self, participant: Any) -> ScriptedMicrophone:
         if self.unavailable:
@@ -123,7 +127,7 @@ async def bench() -> AsyncIterator[Bench]:
 async def test_everyone_is_heard_when_they_were_there_or_come_later(bench: Bench) -> None:
     """Humans only: other agents aren't transcribed."""
     bench.room.join(Someone("early"))
-    bench.session.start()
+    bench.start()
     bench.room.join(Someone("late"))
     bench.room.join(Someone("bot", kind=AGENT))
     assert [someone.identity for someone, _ in bench.microphones] == ["early", "late"]
@@ -141,14 +145,14 @@ async def test_nobody_is_heard_twice_when_the_same_event_comes_again(bench: Benc
     """One microphone for one stay."""
     maya = Someone("maya")
     bench.room.join(maya)
-    bench.session.start()
+    bench.start()
     bench.room.join(maya)
     assert len(bench.microphones) == 1
 
 
 async def test_someone_is_heard_again_when_they_come_back_before_their_last_words_are_recognised(bench: Bench) -> None:
     """Under the same identity and even the same sid, as the SDK announces everyone after it has reconnected itself."""
-    bench.session.start()
+    bench.start()
     first, second = Someone("maya", sid="PA_1"), Someone("maya", sid="PA_1")
     bench.may_end.clear()
     bench.room.join(first)
@@ -167,7 +171,7 @@ async def test_the_others_are_heard_when_one_left_in_the_moment_of_joining(bench
     bench.unavailable = True
     bench.room.join(Someone("gone"))
     bench.room.join(Someone("maya"))
-    bench.session.start()
+    bench.start()
     assert [someone.identity for someone, _ in bench.microphones] == ["maya"]
 
 
@@ -177,7 +181,7 @@ async def test_someone_is_heard_again_when_listening_to_them_failed(
     """A detector that breaks gets a successor, for as long as they are in the room."""
     monkeypatch.setattr(session_module, "RETRY_SECONDS", 0.01)
     bench.room.join(Someone("maya"))
-    bench.session.start()
+    bench.start()
     bench.fail = True
     bench.microphones[0][1].pick_up()
     await until(lambda: len(bench.microphones) == 2)
@@ -190,7 +194,7 @@ async def test_someone_is_heard_again_when_listening_to_them_failed(
 async def test_someone_is_heard_when_their_name_cannot_be_stored(bench: Bench, name: str) -> None:
     """The name is made storable; the words are what matters."""
     bench.room.join(Someone("maya", name=name))
-    bench.session.start()
+    bench.start()
     bench.microphones[0][1].pick_up()
     await until(bench.microphones[0][1]._frames.empty)
     assert [identity for identity, _ in await bench.said()] == ["maya", "maya"]
@@ -200,7 +204,7 @@ async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeyp
     """It is given up after its time; what was recognised is stored, and the producer closed."""
     monkeypatch.setattr(session_module, "RECOGNISE_SECONDS", 0.05)
     bench.room.join(Someone("maya"))
-    bench.session.start()
+    bench.start()
     bench.may_end.clear()
     bench.microphones[0][1].pick_up()
     await until(bench.microphones[0][1]._frames.empty)
@@ -210,10 +214,31 @@ async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeyp
 
 async def test_nobody_new_is_heard_when_the_session_is_finishing(bench: Bench) -> None:
     """Someone who joins in that moment belongs to the next agent."""
-    bench.session.start()
+    bench.start()
     assert await bench.said() == []
     bench.room.join(Someone("late"))
     assert bench.microphones == []
+
+
+async def test_what_was_said_before_is_transcribed_when_this_agent_turns_out_to_be_the_one(bench: Bench) -> None:
+    """Microphones are open while agents settle which of them serves; nothing is recognised until then."""
+    bench.room.join(Someone("maya"))
+    bench.session.start()
+    bench.microphones[0][1].pick_up()
+    await asyncio.sleep(0)
+    assert bench.stream.attempts == []
+    bench.session.transcribe(bench.transcription)
+    await until(bench.microphones[0][1]._frames.empty)
+    assert await bench.said() == [("maya", "word"), ("maya", "last word")]
+
+
+async def test_nothing_is_transcribed_when_another_agent_serves(bench: Bench) -> None:
+    """Not even an `open` reaches the stream: the job was none."""
+    bench.room.join(Someone("maya"))
+    bench.session.start()
+    bench.microphones[0][1].pick_up()
+    assert await bench.said() == []
+    assert bench.stream.attempts == []
 
 
 def test_participants_are_told_apart_by_their_objects_when_they_are_keys() -> None:

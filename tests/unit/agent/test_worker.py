@@ -14,8 +14,8 @@ from meetai_agent.app import end_session
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.settings import AgentSettings
-from meetai_agent.worker import METADATA_ATTRIBUTE, Worker, answer_request, load_by_jobs, read_metadata
-from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata
+from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
+from meetai_contracts.room import METADATA_ATTRIBUTE, AgentData, MeetingData, RoomMetadata, write_room_metadata
 from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.secret import Secret
 from meetai_servicekit.settings import SettingsError, load

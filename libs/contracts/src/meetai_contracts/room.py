@@ -1,6 +1,6 @@
-"""LiveKit room metadata: all that the agent knows about a meeting.
+"""LiveKit room metadata, all that the agent knows about a meeting; and what agents in one room say to each other.
 
-Owns `RoomMetadata`. Clients in the room can read it, so it must never hold a secret.
+Owns `RoomMetadata` and `AgentStand`. Clients in the room can read the first, so it must never hold a secret.
 """
 
 from __future__ import annotations
@@ -10,12 +10,19 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from meetai_contracts.codec import check_size, decode_json, encode_json
-from meetai_contracts.identifiers import check_id, check_name
+from meetai_contracts.identifiers import UnixMs, check_id, check_name
 
 MAX_METADATA_BYTES: Final = 16 * 1024
 """Our own cap; LiveKit's is 512 KiB (FACTS, LiveKit server), and every participant is sent it at every join."""
 
+METADATA_ATTRIBUTE: Final = "meetai.metadata"
+"""Participant attribute by which an agent of this system is known: `ok`, or what is wrong with the room's metadata."""
+MAX_STAND_BYTES: Final = 1024
+SERVING_METHOD: Final = "meetai.serving"
+"""RPC method by which one agent tells another its `AgentStand` and is answered with the other's."""
+
 Reply = Literal["addressed", "always", "never"]
+StandState = Literal["asking", "serving", "leaving"]
 
 
 class MeetingData(Struct, frozen=True, rename="camel"):
@@ -65,6 +72,28 @@ class RoomMetadata(Struct, frozen=True, rename="camel", omit_defaults=True):
     v: Literal[1]
     meeting_data: MeetingData
     agent_data: AgentData | None = None
+
+
+class AgentStand(Struct, frozen=True, rename="camel"):
+    """Where an agent stands in a room that one agent serves. Whose it is, LiveKit says: the identity of the caller.
+
+    Attributes:
+        state: It has just come and asks; it serves; it leaves.
+        since_ms: When its job began, Unix milliseconds; of two alike the earlier stays.
+    """
+
+    v: Literal[1]
+    state: StandState
+    since_ms: UnixMs
+
+
+def parse_agent_stand(payload: str) -> AgentStand:
+    """Read another agent's stand.
+
+    Raises:
+        ContractError: too large, not JSON or not of this shape.
+    """
+    return decode_json(payload.encode("utf-8", "replace"), AgentStand, max_bytes=MAX_STAND_BYTES)
 
 
 def parse_room_metadata(metadata: str) -> RoomMetadata:

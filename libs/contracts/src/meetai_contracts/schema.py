@@ -16,6 +16,7 @@ from meetai_contracts import api, approval, dead_letters, events, room, transcri
 
 MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     room.RoomMetadata,
+    room.AgentStand,
     transcript.TranscriptBatch,
     transcript.LiveTranscript,
     approval.ApprovalRequest,

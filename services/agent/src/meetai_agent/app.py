@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from uuid_utils.compat import uuid7
 
 from meetai_agent.adapters.dead_spools import SpoolFolder
+from meetai_agent.adapters.livekit_agents import RoomAgents
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
@@ -36,6 +37,7 @@ from meetai_agent.http import create_http
 from meetai_agent.session import MeetingSession
 from meetai_agent.settings import AgentSettings
 from meetai_agent.usecases.deliver import Delivery
+from meetai_agent.usecases.one_agent import OneAgent
 from meetai_agent.usecases.replay import Replay
 from meetai_agent.usecases.transcribe import Transcription
 from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
@@ -121,32 +123,41 @@ async def start_session(context: JobContext) -> None:
     settings: AgentSettings = context.proc.userdata["settings"]
     new_ear: NewEar = context.proc.userdata["new_ear"]
     metadata, verdict = read_metadata(context.job.room.metadata)
+    agent = metadata.agent_data if metadata else None
     producer = Producer(id=uuid7(), meeting_id=context.job.room.name, room_sid=context.job.room.sid)
     structlog.contextvars.bind_contextvars(job_id=context.job.id, room_sid=producer.room_sid)
     if metadata is None:
         log.error("metadata_rejected", reason=verdict)
+    clock, meter = SystemClock(), JobMeter()
+    since_ms = clock.unix_ms()
     await context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
 
-    agent = metadata.agent_data if metadata else None
-    clock, meter = SystemClock(), JobMeter()
+    ending = context.proc.userdata["ending"] = AsyncExitStack()
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
-    spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
-    buffer = TranscriptBuffer(producer, random=random.random)
-    delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
+    ending.push_async_callback(stream.aclose)
     captions = RoomCaptions(context.room, meter=meter)
-    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    ending.push_async_callback(captions.aclose)
     session = MeetingSession(
         context.room,
-        transcription,
         new_ear=partial(new_ear, agent.language if agent else None),
         open_microphone=ParticipantMicrophone,
     )
     session.start()
-    ending = AsyncExitStack()
-    ending.push_async_callback(stream.aclose)
-    ending.push_async_callback(captions.aclose)
     ending.push_async_callback(session.finish)
-    context.proc.userdata["ending"] = ending
+    one_agent = OneAgent(
+        RoomAgents(context.room),
+        identity=context.room.local_participant.identity,
+        since_ms=since_ms,
+        leave=partial(context.shutdown, "another agent serves"),
+    )
+    ending.push_async_callback(one_agent.aclose)
+    if not await one_agent.settle():
+        return
+
+    spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
+    buffer = TranscriptBuffer(producer, random=random.random)
+    delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
+    session.transcribe(Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter))
     log.info("session_started", producer_id=str(producer.id))
 
 

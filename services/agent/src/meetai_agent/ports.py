@@ -8,6 +8,7 @@ from typing import Protocol
 from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
+from meetai_agent.domain.fence import Stand
 from meetai_agent.domain.heard import Heard
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine
 
@@ -97,6 +98,21 @@ class Captions(Protocol):
 
     def publish(self, caption: LiveTranscript) -> None:
         """Send it soon, in order, without waiting; when the room is away too long the oldest are dropped and counted."""
+
+
+class OtherAgents(Protocol):
+    """The other agents of this system in the room, the ghosts of killed ones among them."""
+
+    def start(
+        self, *, answer: Callable[[Stand], Stand], came: Callable[[str], None], returned: Callable[[], None]
+    ) -> None:
+        """From now on answer those that ask, say who comes, and say when this agent has lost the room and is back."""
+
+    def present(self) -> frozenset[str]:
+        """The identities of those that are here."""
+
+    async def ask(self, identity: str, mine: Stand) -> Stand | None:
+        """Tell one where this agent stands, and ask where it does. Bounded in time; None when it doesn't answer."""
 
 
 class Microphone(Protocol):

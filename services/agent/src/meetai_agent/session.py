@@ -34,34 +34,45 @@ log = structlog.get_logger()
 
 
 class MeetingSession:
-    """Listens to every human in a room until it is finished."""
+    """Listens to every human in a room until it is finished.
+
+    Microphones are opened by `start`, and keep what they pick up until `transcribe` says that this agent is the one: what is
+    said while agents settle that among themselves isn't lost.
+    """
 
     def __init__(
         self,
         room: rtc.Room,
-        transcription: Transcription,
         *,
         new_ear: Callable[[], Ear],
         open_microphone: Callable[[rtc.RemoteParticipant], Microphone],
     ) -> None:
         self._room = room
-        self._transcription = transcription
+        self._transcription: asyncio.Future[Transcription] = asyncio.get_running_loop().create_future()
         self._new_ear = new_ear
         self._open_microphone = open_microphone
         self._listening: dict[rtc.RemoteParticipant, tuple[Microphone, asyncio.Task[None]]] = {}
         self._finishing = False
 
     def start(self) -> None:
-        """Listen to those who are here, and to those who come."""
-        self._transcription.open()
+        """Open the microphones of those who are here, and of those who come."""
         self._room.on("participant_connected", self._listen_to)
         self._room.on("participant_disconnected", self._stop_listening_to)
         for participant in self._room.remote_participants.values():
             self._listen_to(participant)
 
+    def transcribe(self, transcription: Transcription) -> None:
+        """Transcribe all that the microphones have picked up since `start`, and go on."""
+        transcription.open()
+        self._transcription.set_result(transcription)
+
     async def finish(self) -> None:
-        """Stop listening, wait for what was said last, then flush and close. Never raises: it is the job's last act."""
+        """Stop listening, wait for what was said last, then flush and close. Never raises: it is the job's last act.
+
+        Where nothing was to be transcribed, nothing is.
+        """
         self._finishing = True
+        self._transcription.cancel()
         microphones = list(self._listening.values())
         for microphone, _task in microphones:
             microphone.stop()
@@ -71,7 +82,8 @@ class MeetingSession:
                 log.error("recogniser_too_late", task=task.get_name())
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._transcription.close()
+        if not self._transcription.cancelled():
+            await self._transcription.result().close()
 
     def _listen_to(self, participant: rtc.RemoteParticipant) -> None:
         """Each object that the SDK makes is one stay in the room: after a reconnect the same sid may come as another."""
@@ -92,7 +104,8 @@ class MeetingSession:
     async def _listen(self, participant: rtc.RemoteParticipant, microphone: Microphone) -> None:
         log.info("participant_heard", identity=participant.identity, participant_sid=participant.sid)
         try:
-            await self._transcription.listen(_speaker(participant), self._new_ear(), microphone.frames())
+            transcription = await asyncio.shield(self._transcription)
+            await transcription.listen(_speaker(participant), self._new_ear(), microphone.frames())
         except Exception:
             log.exception("listening_failed", identity=participant.identity)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant)

@@ -13,11 +13,9 @@ from livekit.agents import AgentServer, JobRequest
 
 from meetai_contracts.codec import ContractError
 from meetai_contracts.identifiers import check_id
-from meetai_contracts.room import RoomMetadata, parse_room_metadata
+from meetai_contracts.room import METADATA_ATTRIBUTE, RoomMetadata, parse_room_metadata
 from meetai_servicekit.health import NotReadyError
 
-METADATA_ATTRIBUTE: Final = "meetai.metadata"
-"""Participant attribute of the agent: `ok`, or what is wrong with the room's metadata."""
 DEFAULT_AGENT_NAME: Final = "Assistant"
 CLOSE_SECONDS: Final = 90.0
 """After the drain: time for jobs still running to finish their recognisers, flush and close."""
