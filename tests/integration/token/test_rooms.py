@@ -16,8 +16,9 @@ from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.token.fake_rooms import FakeRooms
 
+from meetai_servicekit.dispatches import Dispatch
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
-from meetai_token.domain import Dispatch, GoneError, Present, RoomSetup, RoomsUnavailableError
+from meetai_token.domain import GoneError, Present, RoomSetup, RoomsUnavailableError
 from meetai_token.ports import Rooms
 
 WITH_AGENT = RoomSetup(metadata='{"first":1}', agent_name="meetai")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from meetai_token.domain import Dispatch, GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
+from meetai_servicekit.dispatches import Dispatch
+from meetai_token.domain import GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import FakeClock, FakeRoom, FakeRooms
 
 from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, parse_room_metadata, write_room_metadata
+from meetai_servicekit.dispatches import DISPATCH_SETTLES_SECONDS
 from meetai_token.domain import (
     DEFAULT_AGENT,
-    DISPATCH_SETTLES_SECONDS,
     MetadataTooLargeError,
     RoomsUnavailableError,
     RoomWish,

@@ -74,10 +74,6 @@ RIGHTS_OF_SCOPE: Final[Mapping[str, frozenset[Right]]] = {
 DEFAULT_AGENT: Final = AgentData(name="MeetAI", instructions="Take part in the meeting, and help when you are asked.")
 """Who joins where the caller has no wish."""
 
-DISPATCH_SETTLES_SECONDS: Final = 15.0
-"""How long a dispatch without an agent in the room still counts as on its way. A warm worker joins within 0.6 s, a worker
-that is just starting needs up to 12 s (FACTS, LiveKit server and livekit-agents)."""
-
 
 class TokenServiceError(Exception):
     """Base of all that this service raises."""
@@ -111,13 +107,6 @@ class RefusedError(TokenServiceError):
 
 class MetadataTooLargeError(TokenServiceError):
     """The room's metadata would be larger than the contract allows; instructions are what makes it so."""
-
-
-class Dispatch(Struct, frozen=True, order=True):
-    """A request to LiveKit that an agent join a room. Ordered by age, and by id among those of one instant."""
-
-    created_at: datetime
-    id: str
 
 
 class RoomWish(Struct, frozen=True):
@@ -263,8 +252,3 @@ def setup_for(metadata: RoomMetadata, agent_name: str) -> RoomSetup:
     except ContractError as error:
         raise MetadataTooLargeError(error.reason) from None
     return RoomSetup(metadata=text, agent_name=agent_name if metadata.agent_data else None)
-
-
-def is_on_its_way(dispatch: Dispatch, now: datetime) -> bool:
-    """Whether a dispatch may still bring an agent. Dispatch records never show a death (FACTS), so age decides."""
-    return (now - dispatch.created_at).total_seconds() < DISPATCH_SETTLES_SECONDS

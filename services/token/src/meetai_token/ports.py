@@ -8,7 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from meetai_contracts.api import Role
-from meetai_token.domain import Dispatch, LiveRoom, RoomSetup
+from meetai_servicekit.dispatches import Dispatch
+from meetai_token.domain import LiveRoom, RoomSetup
 
 
 class Rooms(Protocol):

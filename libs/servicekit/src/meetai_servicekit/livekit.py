@@ -1,0 +1,141 @@
+"""LiveKit's server API: a pool of connections, a time limit and a metric for every call, and an agent's dispatches.
+
+Owns what every service that calls it does alike. Must not decide what a room should be like: services add the calls that
+they alone need, by `call`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import aiohttp
+import structlog
+from livekit.api import LiveKitAPI, ServerError
+from livekit.protocol.agent_dispatch import AgentDispatch, CreateAgentDispatchRequest
+from livekit.protocol.room import UpdateRoomMetadataRequest
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Histogram
+
+from meetai_servicekit.dispatches import Dispatch
+
+BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Refusals(Struct, frozen=True):
+    """A service's own errors for what a call can come to.
+
+    Attributes:
+        away: No answer, or not in time, or refused for a reason that no other names.
+        by_status: HTTP statuses that mean something of their own; 404 has to be among them.
+    """
+
+    away: type[Exception]
+    by_status: Mapping[int, type[Exception]]
+
+
+class LiveKitServer:
+    """One LiveKit server, over a pool of connections that `connected` opens and closes. Every call raises a refusal."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        registry: CollectorRegistry,
+        refusals: Refusals,
+        call_timeout_seconds: float,
+    ) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._api_secret = api_secret
+        self._refusals = refusals
+        self._call_timeout_seconds = call_timeout_seconds
+        self._connected: LiveKitAPI | None = None
+        self._call_seconds = Histogram(
+            "meetai_livekit_call_seconds",
+            "Time of one call to LiveKit's server API.",
+            ("call", "outcome"),
+            registry=registry,
+            buckets=BUCKETS_SECONDS,
+        )
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncGenerator[None]:
+        """Calls can be made within the block. Doesn't wait for the server."""
+        timeout = aiohttp.ClientTimeout(total=self._call_timeout_seconds)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            # failover is for LiveKit Cloud's regions; it would try again for longer than our callers wait
+            self._connected = LiveKitAPI(self._url, self._api_key, self._api_secret, session=session, failover=False)
+            try:
+                yield
+            finally:
+                self._connected = None
+
+    async def set_metadata(self, room: str, metadata: str) -> None:
+        """Change a live room's metadata."""
+        request = UpdateRoomMetadataRequest(room=room, metadata=metadata)
+        await self.call("update_room_metadata", self.api.room.update_room_metadata(request))
+
+    async def list_dispatches(self, room: str, agent_name: str) -> list[Dispatch]:
+        """All dispatches of this agent to a live room, also those that never came to anything."""
+        answer = await self.call("list_dispatch", self.api.agent_dispatch.list_dispatch(room))
+        return [_dispatch(each) for each in answer if each.agent_name == agent_name]
+
+    async def dispatch(self, room: str, agent_name: str) -> Dispatch:
+        """Ask for an agent."""
+        request = CreateAgentDispatchRequest(room=room, agent_name=agent_name)
+        return _dispatch(await self.call("create_dispatch", self.api.agent_dispatch.create_dispatch(request)))
+
+    async def withdraw(self, room: str, dispatch: Dispatch) -> None:
+        """Take a dispatch back; its agent leaves. No error if it is gone already."""
+        with suppress(self._refusals.by_status[HTTPStatus.NOT_FOUND]):
+            await self.call("delete_dispatch", self.api.agent_dispatch.delete_dispatch(dispatch.id, room))
+
+    @property
+    def api(self) -> LiveKitAPI:
+        """The SDK's client."""
+        if self._connected is None:
+            raise RuntimeError("LiveKit is called outside `connected`")
+        return self._connected
+
+    async def call(self, name: str, call: Awaitable[T]) -> T:
+        """Await a call of the SDK's, within the time limit; `name` is its metric's label."""
+        started = time.perf_counter()
+        outcome = "cancelled"  # unless something else is known below: the caller's own time was up
+        try:
+            async with asyncio.timeout(self._call_timeout_seconds):
+                answer = await call
+            outcome = "ok"
+        except ServerError as error:
+            outcome = str(error.status)
+            log.warning("livekit_call_refused", call=name, code=error.code, status=error.status)
+            refusal = self._refusals.by_status.get(error.status, self._refusals.away)
+            raise refusal(f"LiveKit answered {error.status} to {name}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            outcome = "unreachable"
+            log.warning("livekit_call_failed", call=name, error=type(error).__name__)
+            raise self._refusals.away(f"LiveKit didn't answer {name}") from error
+        finally:
+            self._call_seconds.labels(name, outcome).observe(time.perf_counter() - started)
+        return answer
+
+
+def instant(unix_ms: int) -> datetime:
+    """LiveKit's `…_ms` fields as a time."""
+    return datetime.fromtimestamp(unix_ms / 1e3, tz=UTC)
+
+
+def _dispatch(found: AgentDispatch) -> Dispatch:
+    created_at = datetime.fromtimestamp(found.state.created_at / 1e9, tz=UTC)
+    return Dispatch(created_at=created_at, id=found.id)
