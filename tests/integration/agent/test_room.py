@@ -15,7 +15,7 @@ from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.fakes import RecordingMeter
 from tests.waiting import until
 
-from meetai_agent.adapters.livekit_captions import MAX_WAITING, RoomCaptions
+from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.microphone import SAMPLE_RATE_HZ, ParticipantMicrophone
 from meetai_contracts.transcript import LIVE_TOPIC, CaptionSpeaker, LiveTranscript, parse_live_transcript
 from meetai_local.demo.participant import SimulatedParticipant
@@ -119,13 +119,73 @@ async def test_captions_arrive_in_order_when_many_are_published(room: Room) -> N
     assert meter.counts["caption_dropped"] == 0
 
 
-async def test_the_oldest_captions_are_dropped_and_counted_when_the_room_is_gone(room: Room) -> None:
-    """Publishing neither waits nor raises, and memory is bounded."""
+class StockUI:
+    """What LiveKit's own components listen to."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.shown: list[tuple[str, str, dict[str, str]]] = []
+        self._reading: set[asyncio.Task[None]] = set()
+        room.register_text_stream_handler("lk.transcription", self._receive)
+
+    def _receive(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        self._reading.add(asyncio.create_task(self._read(reader, identity)))
+
+    async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        text = await reader.read_all()
+        self.shown.append((identity, text, reader.info.attributes or {}))
+
+
+async def test_a_stock_client_shows_every_line_once_when_they_are_captioned(room: Room) -> None:
+    """Under the speaker's identity and track, interims and their final under one segment; a second line has its own."""
+    ui = StockUI(room.maya.room)
+    captions = RoomCaptions(room.room, meter=RecordingMeter())
+    interim = LiveTranscript(1, segment="s1", final=False, speaker=MAYA, text="lin", started_ms=1)
+    finals = [
+        LiveTranscript(1, segment=segment, final=True, speaker=MAYA, text=text, started_ms=1, id=f"p:{seq}")
+        for seq, (segment, text) in enumerate([("s1", "line 1"), ("s1", "too long for one"), ("s2", "line 2")], 1)
+    ]
+    for each in (interim, *finals):
+        captions.publish(each)
+    await until(lambda: len(ui.shown) == 4, 30)
+    [track] = room.participant.track_publications
+    assert ui.shown == [
+        ("maya", text, {"lk.segment_id": segment, "lk.transcription_final": final, "lk.transcribed_track_id": track})
+        for segment, final, text in [
+            ("s1", "false", "lin"),
+            ("s1", "true", "line 1"),
+            ("p:2", "true", "too long for one"),
+            ("s2", "true", "line 2"),
+        ]
+    ]
+    await captions.aclose()
+
+
+@pytest.mark.parametrize("stuck", ["publish_data", "stream_text"])
+async def test_the_other_channel_goes_on_when_one_is_stuck(
+    room: Room, stuck: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Applications and stock components don't wait for one another."""
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    packets: list[bytes] = []
+    room.maya.room.on("data_received", lambda packet: packets.append(packet.data))
+    ui = StockUI(room.maya.room)
+    monkeypatch.setattr(room.room.local_participant, stuck, never)
+    captions = RoomCaptions(room.room, meter=RecordingMeter())
+    for number in range(5):
+        captions.publish(caption(number))
+    await until(lambda: len(ui.shown if stuck == "publish_data" else packets) == 5, 30)
+    assert not (packets if stuck == "publish_data" else ui.shown)
+    await captions.aclose()
+
+
+async def test_captions_are_dropped_and_counted_when_the_room_is_gone(room: Room) -> None:
+    """Publishing neither waits nor raises."""
     await room.room.disconnect()
     meter = RecordingMeter()
     captions = RoomCaptions(room.room, meter=meter)
-    for number in range(MAX_WAITING + 40):
-        captions.publish(caption(number))
-    assert meter.counts["caption_dropped"] == 40
-    assert len(captions._waiting) == MAX_WAITING
+    captions.publish(caption(1))
+    await until(lambda: meter.counts["caption_dropped"] == 2, 30)
     await captions.aclose()

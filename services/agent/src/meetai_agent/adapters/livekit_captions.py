@@ -1,17 +1,25 @@
-"""Live captions as data packets in the room.
+"""Live captions in the room: as data packets for applications, and as text streams for LiveKit's stock components.
 
-Owns their order and their bound; must not be waited for. A caption that the room doesn't take within its time is dropped
-and counted: the stored line is not affected.
+Owns the order and the bound of each channel; must not be waited for. The two share nothing but what they are given, so one that
+is slow or fails leaves the other alone. A caption that the room doesn't take within its time is dropped and counted: the stored
+line is not affected.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 from livekit import rtc
+from livekit.agents.types import (
+    ATTRIBUTE_TRANSCRIPTION_FINAL,
+    ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID,
+    ATTRIBUTE_TRANSCRIPTION_TRACK_ID,
+    TOPIC_TRANSCRIPTION,
+)
 
 from meetai_agent.ports import Meter
 from meetai_contracts.codec import encode_json
@@ -24,25 +32,82 @@ log = structlog.get_logger()
 
 
 class RoomCaptions:
-    """`ports.Captions` over a room's reliable data channel."""
+    """`ports.Captions` over a room's reliable data channel: `meetai.transcript`, and beside it `lk.transcription`."""
 
     def __init__(self, room: rtc.Room, *, meter: Meter) -> None:
         self._room = room
+        self._finished = ""
+        self._channels = (
+            CaptionChannel(LIVE_TOPIC, self._send_packet, meter=meter),
+            CaptionChannel(TOPIC_TRANSCRIPTION, self._send_text, meter=meter),
+        )
+
+    def publish(self, caption: LiveTranscript) -> None:
+        """Queue a caption on both."""
+        for channel in self._channels:
+            channel.publish(caption)
+
+    async def aclose(self) -> None:
+        """Stop sending; what still waits is dropped, since the room is gone."""
+        for channel in self._channels:
+            await channel.aclose()
+
+    async def _send_packet(self, caption: LiveTranscript) -> None:
+        await self._room.local_participant.publish_data(encode_json(caption), reliable=True, topic=LIVE_TOPIC)
+
+    async def _send_text(self, caption: LiveTranscript) -> None:
+        """Send all of a segment's text as one stream, as the framework does for a recogniser (room_io/_output.py).
+
+        A component shows the last that it got of a segment; so the second line of what was too long for one has its own.
+        """
+        segment = caption.segment if caption.segment != self._finished or not caption.id else caption.id
+        if caption.final:
+            self._finished = caption.segment
+        attributes = {
+            ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID: segment,
+            ATTRIBUTE_TRANSCRIPTION_FINAL: "true" if caption.final else "false",
+        }
+        if track_sid := self._microphone_of(caption.speaker.identity):
+            attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] = track_sid
+        stream = await self._room.local_participant.stream_text(
+            topic=TOPIC_TRANSCRIPTION, sender_identity=caption.speaker.identity, attributes=attributes
+        )
+        await stream.write(caption.text)
+        await stream.aclose()
+
+    def _microphone_of(self, identity: str) -> str | None:
+        """The track that is being transcribed; None when its owner has left meanwhile."""
+        someone: rtc.Participant | None = self._room.remote_participants.get(identity)
+        if identity == self._room.local_participant.identity:
+            someone = self._room.local_participant
+        for publication in someone.track_publications.values() if someone else ():
+            if publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
+                return publication.sid
+        return None
+
+
+class CaptionChannel:
+    """Sends captions one after another, as fast as the room takes them. When 256 wait the oldest interim goes first."""
+
+    def __init__(self, topic: str, send: Callable[[LiveTranscript], Awaitable[None]], *, meter: Meter) -> None:
+        self._topic = topic
+        self._send = send
         self._meter = meter
         self._waiting: deque[LiveTranscript] = deque()
         self._added = asyncio.Event()
-        self._sending = asyncio.create_task(self._send_all(), name="captions")
+        self._sending = asyncio.create_task(self._send_all(), name=f"captions-{topic}")
 
     def publish(self, caption: LiveTranscript) -> None:
-        """Queue a caption; the oldest goes when 256 wait."""
+        """Queue a caption; never waits."""
         if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
+            oldest = next((at for at, waiting in enumerate(self._waiting) if not waiting.final), 0)
+            del self._waiting[oldest]
             self._meter.caption_dropped()
         self._waiting.append(caption)
         self._added.set()
 
     async def aclose(self) -> None:
-        """Stop sending; what still waits is dropped, since the room is gone."""
+        """Stop sending."""
         self._sending.cancel()
         await asyncio.gather(self._sending, return_exceptions=True)
 
@@ -51,12 +116,12 @@ class RoomCaptions:
             await self._added.wait()
             self._added.clear()
             while self._waiting:
-                await self._send(self._waiting.popleft())
+                await self._send_one(self._waiting.popleft())
 
-    async def _send(self, caption: LiveTranscript) -> None:
+    async def _send_one(self, caption: LiveTranscript) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._room.local_participant.publish_data(encode_json(caption), reliable=True, topic=LIVE_TOPIC)
+                await self._send(caption)
         except Exception as error:
             self._meter.caption_dropped()
-            log.warning("caption_not_sent", line_id=caption.id, exc_info=error)
+            log.warning("caption_not_sent", topic=self._topic, line_id=caption.id, exc_info=error)
