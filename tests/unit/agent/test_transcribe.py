@@ -22,12 +22,12 @@ from tests.unit.agent.samples import MAYA, decoded, lines_of, new_producer
 from tests.waiting import until
 
 from meetai_agent.domain.buffer import TranscriptBuffer
-from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised
+from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised
 from meetai_agent.ports import OnVoice
 from meetai_agent.usecases import transcribe
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.transcribe import Transcription
-from meetai_contracts.transcript import LiveTranscript, TranscriptLine
+from meetai_contracts.transcript import LiveTranscript, Speaker, TranscriptLine
 
 FIRST = FinalWords("s1", "Good morning.", 1_000, 2_000, "en", 0.9)
 SECOND = FinalWords("s2", "And goodbye.", 3_000, 4_000)
@@ -189,6 +189,18 @@ async def test_the_microphone_is_closed_when_a_listener_fails(bench: Bench) -> N
     with pytest.raises(RuntimeError):
         await bench.transcription.listen(MAYA, Ear(), no_frames())
     assert closed == ["ear"]
+
+
+async def test_what_the_agent_says_is_a_line_of_its_own_kind_when_it_was_said(bench: Bench) -> None:
+    """Numbered among the others, with the times of its sound, cut where it was interrupted; its interims are captions."""
+    agent = Speaker("agent-1", "Minutes", "agent")
+    await bench.hear(FIRST)
+    bench.transcription.say_interim(agent, InterimWords("s9", "It is", 5_000))
+    bench.transcription.say(agent, Spoken("s9", "It is ten", 5_000, 6_000, "en", interrupted=True))
+    line = bench.spool.kept[-1]
+    assert (line.seq, line.speaker, line.text, line.interrupted) == (2, agent, "It is ten", True)
+    assert (line.started_ms, line.ended_ms, line.language) == (5_000, 6_000, "en")
+    assert [(each.segment, each.final) for each in bench.captions.published[1:]] == [("s9", False), ("s9", True)]
 
 
 @pytest.mark.parametrize("failing", [False, True])

@@ -97,6 +97,8 @@ def test_every_setting_is_named_when_all_are_wrong_or_missing() -> None:
         "LIVEKIT_URL": "http://hunter2",
         "REDIS_URL": "hunter2",
         "STT": "hunter2",
+        "LLM": "hunter2",
+        "TTS": "none",
         "PORT": "hunter2",
         "SPOOL_MAX_BYTES": "1",
         "MAX_JOBS": "0",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,26 +21,37 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 from uuid_utils.compat import uuid7
 
+from meetai_agent.adapters.agent_session import SessionTalker
 from meetai_agent.adapters.dead_spools import SpoolFolder
 from meetai_agent.adapters.livekit_agents import RoomAgents
 from meetai_agent.adapters.livekit_captions import RoomCaptions
+from meetai_agent.adapters.livekit_chat import RoomChat
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
 from meetai_agent.adapters.providers.recognisers import NewEar, check_recogniser, load_recogniser
+from meetai_agent.adapters.providers.responders import OFF as NO_RESPONDER
+from meetai_agent.adapters.providers.responders import NewResponder, check_responder, load_responder
+from meetai_agent.adapters.providers.voices import NewVoice, check_voice, load_voice
 from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
+from meetai_agent.conversation import RoomConversation
 from meetai_agent.domain.batches import Producer
+from meetai_agent.domain.briefing import Briefing, Recollection
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.http import create_http
-from meetai_agent.session import MeetingSession
+from meetai_agent.session import HUMANS, MeetingSession
 from meetai_agent.settings import AgentSettings
+from meetai_agent.usecases.converse import Conversation
 from meetai_agent.usecases.deliver import Delivery
+from meetai_agent.usecases.floor import Floor
 from meetai_agent.usecases.one_agent import OneAgent
 from meetai_agent.usecases.replay import Replay
 from meetai_agent.usecases.transcribe import Transcription
 from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
+from meetai_contracts.room import RoomMetadata
+from meetai_contracts.transcript import Speaker
 from meetai_servicekit.background import ProcessFate, running
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
@@ -58,10 +69,8 @@ def main() -> int:
     """Run a worker until SIGTERM. Returns the exit code: 2 for bad settings, 1 for a failure."""
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
-    try:
-        check_recogniser(settings.stt, settings.provider_access)
-    except UnknownProviderError as error:
-        exit_with_problems([str(error)])
+    if problems := provider_problems(settings):
+        exit_with_problems(problems)
     fate = ProcessFate()
     worker = Worker(create_server(settings), drain_seconds=settings.drain_seconds)
     registry = CollectorRegistry()
@@ -85,6 +94,20 @@ def main() -> int:
         readiness={"livekit": worker.check_registered, "redis": stream.ping}, registry=registry, lifespan=[lifespan]
     )
     return serve(app, host=settings.host, port=settings.port, fate=fate, drain=worker.drain)
+
+
+def provider_problems(settings: AgentSettings) -> list[str]:
+    """What is wrong with the providers that the settings name, a line each."""
+    checks = [partial(check_recogniser, settings.stt), partial(check_responder, settings.llm)]
+    if settings.llm != NO_RESPONDER:
+        checks.append(partial(check_voice, settings.tts))
+    problems = []
+    for check in checks:
+        try:
+            check(settings.provider_access)
+        except UnknownProviderError as error:
+            problems.append(str(error))
+    return problems
 
 
 def create_server(settings: AgentSettings) -> AgentServer:
@@ -111,11 +134,14 @@ def create_server(settings: AgentSettings) -> AgentServer:
 
 
 def prepare_process(process: JobProcess) -> None:
-    """Make a job's process ready before there is a job: settings, logging, the recogniser's model."""
+    """Make a job's process ready before there is a job: settings, logging, the recogniser's model, the voice."""
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
     process.userdata["settings"] = settings
     process.userdata["new_ear"] = load_recogniser(settings.stt, settings.provider_access, clock=SystemClock())
+    process.userdata["new_responder"] = load_responder(settings.llm, settings.provider_access)
+    if process.userdata["new_responder"] is not None:
+        process.userdata["new_voice"] = load_voice(settings.tts, settings.provider_access)
 
 
 async def start_session(context: JobContext) -> None:
@@ -157,8 +183,60 @@ async def start_session(context: JobContext) -> None:
     spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
-    session.transcribe(Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter))
+    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    session.transcribe(transcription)
+    if settings.llm != NO_RESPONDER:
+        ending.push_async_callback(await start_conversation(context, metadata, transcription, meter))
     log.info("session_started", producer_id=str(producer.id))
+
+
+async def start_conversation(
+    context: JobContext, metadata: RoomMetadata | None, transcription: Transcription, meter: JobMeter
+) -> Callable[[], Awaitable[None]]:
+    """Begin to answer. Returns what ends it; people are transcribed whether or not it succeeds."""
+    new_responder: NewResponder = context.proc.userdata["new_responder"]
+    new_voice: NewVoice = context.proc.userdata["new_voice"]
+    room, clock = context.room, SystemClock()
+    recollection, floor = Recollection(metadata), Floor()
+
+    def people() -> dict[str, str]:
+        return {
+            identity: participant.name or identity
+            for identity, participant in room.remote_participants.items()
+            if participant.kind in HUMANS
+        }
+
+    def briefing() -> Briefing:
+        return recollection.briefing(tuple(people().values()), now_ms=clock.unix_ms())
+
+    def myself() -> Speaker:
+        return Speaker(identity=room.local_participant.identity, name=recollection.agent.name, kind="agent")
+
+    chat = RoomChat(room)
+    talker = SessionTalker(
+        room,
+        responder=new_responder(briefing),
+        voice=new_voice(recollection.agent),
+        tools=[],
+        chat=chat,
+        briefing=briefing,
+        floor=floor.free,
+        on_words=lambda words: transcription.say_interim(myself(), words),
+        on_spoken=lambda spoken: transcription.say(myself(), spoken),
+        clock=clock,
+    )
+    conversation = Conversation(recollection, talker, chat, floor, people=people, meter=meter)
+    driver = RoomConversation(
+        room,
+        conversation,
+        talker,
+        chat,
+        humans=HUMANS,
+        on_metadata=lambda: talker.change_voice(new_voice(recollection.agent)),
+    )
+    transcription.follow(conversation)
+    await driver.start()
+    return driver.finish
 
 
 async def end_session(context: JobContext) -> None:

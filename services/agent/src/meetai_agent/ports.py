@@ -8,6 +8,7 @@ from typing import Protocol
 from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
+from meetai_agent.domain.briefing import Question
 from meetai_agent.domain.fence import Stand
 from meetai_agent.domain.heard import Heard
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine
@@ -146,6 +147,38 @@ class Follower(Protocol):
         """A person's voice was noticed, or has paused."""
 
 
+class Talker(Protocol):
+    """The agent's mouth and mind."""
+
+    @property
+    def talking(self) -> bool:
+        """Whether its voice is being played at this moment."""
+
+    async def answer(self, question: Question) -> None:
+        """Answer, by voice and, where it was asked so, in the chat. Returns when that is over, or was cut short.
+
+        Raises:
+            AnswerFailedError: there is no answer.
+        """
+
+    async def say(self, text: str) -> None:
+        """Say just this.
+
+        Raises:
+            AnswerFailedError: the voice failed, or nobody listens.
+        """
+
+    def hush(self) -> None:
+        """Stop talking at once; what was said so far stands. Without effect while nothing is being said."""
+
+
+class Chat(Protocol):
+    """The room's text chat."""
+
+    def write(self, text: str) -> None:
+        """Send it soon, in order, without waiting; when the room is away too long the oldest are dropped."""
+
+
 class Meter(Protocol):
     """Counts that an operator watches."""
 
@@ -169,3 +202,10 @@ class Meter(Protocol):
 
     def speech_unrecognised(self) -> None:
         """An utterance gave no text because its recogniser failed."""
+
+
+class QuestionMeter(Protocol):
+    """Counts of the conversation."""
+
+    def question_ended(self, outcome: str) -> None:
+        """A question was `answered` (cut short or not), `failed`, or `dropped` because too many waited."""

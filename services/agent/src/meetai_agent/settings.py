@@ -22,6 +22,10 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     stt: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Recogniser, provider/model.")] = (
         "local/whisper-tiny.en"
     )
+    llm: Annotated[str, Meta(pattern=r"^([a-z]+/.+|none)$", description="Responder, provider/model, or none.")] = (
+        "local/rules"
+    )
+    tts: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Voice, provider/model.")] = "local/espeak-ng"
     openai_api_key: Annotated[Secret, Meta(description="Key for providers openai/….")] | None = None
     openai_base_url: Annotated[str, Meta(pattern=r"^https?://", description="An OpenAI-compatible API.")] | None = None
     deepgram_api_key: Annotated[Secret, Meta(description="Key for providers deepgram/….")] | None = None

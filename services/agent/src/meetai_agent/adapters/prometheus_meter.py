@@ -59,6 +59,11 @@ class JobMeter(CountingMeter):
 
     def __init__(self) -> None:
         super().__init__("meetai_agent", None)
+        self._questions = Counter("meetai_agent_questions", "Questions to the agent.", ("outcome",), registry=None)
+
+    def question_ended(self, outcome: str) -> None:
+        """Count it: `ports.QuestionMeter`."""
+        self._questions.labels(outcome).inc()
 
 
 class ReplayMeter(CountingMeter):

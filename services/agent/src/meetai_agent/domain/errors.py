@@ -15,5 +15,9 @@ class UnusableRoomError(AgentError):
     """The room's name can't be a meeting id: reject the job, its lines could not be stored."""
 
 
+class AnswerFailedError(AgentError):
+    """A question got no answer: its provider failed, or took too long. Tell whoever asked; the next may go well."""
+
+
 class UnknownProviderError(AgentError):
     """A setting names a speech provider that this build doesn't have: fail at start-up."""

@@ -48,6 +48,23 @@ class Unrecognised(Struct, frozen=True):
 Heard = InterimWords | FinalWords | Unrecognised
 
 
+class Spoken(Struct, frozen=True):
+    """What the agent itself has said aloud: `started_ms` to `ended_ms`, Unix milliseconds of what was really played.
+
+    Attributes:
+        segment: Joins it with the interims that were captioned while it was being said.
+        text: As far as it was played.
+        interrupted: Somebody talked over it, or its voice failed: there would have been more.
+    """
+
+    segment: str
+    text: str
+    started_ms: int
+    ended_ms: int
+    language: str | None = None
+    interrupted: bool = False
+
+
 def storable_pieces(text: str) -> list[str]:
     """Free text as lines that the contract accepts: cleaned, trimmed, split at spaces where too long for one."""
     rest = clean_text(text).strip()

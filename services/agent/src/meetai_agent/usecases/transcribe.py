@@ -16,7 +16,7 @@ import structlog
 from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
-from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Unrecognised, storable_pieces
+from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised, storable_pieces
 from meetai_agent.ports import Captions, Ear, Follower, Meter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
@@ -61,6 +61,15 @@ class Transcription:
         finally:
             on_voice(False)
 
+    def say(self, agent: Speaker, spoken: Spoken) -> None:
+        """Take what the agent itself has said: a line like any other, of its own kind."""
+        words = FinalWords(spoken.segment, spoken.text, spoken.started_ms, spoken.ended_ms, spoken.language)
+        self._add(agent, words, interrupted=spoken.interrupted)
+
+    def say_interim(self, agent: Speaker, words: InterimWords) -> None:
+        """Caption what the agent is saying, as far as it has come."""
+        self._caption_interim(agent, words)
+
     async def close(self) -> bool:
         """Flush what is left and mark the producer closed. Returns whether all of it was delivered in time."""
         self._delivery.close()
@@ -91,7 +100,7 @@ class Transcription:
                     ms=heard.ended_ms - heard.started_ms,
                 )
 
-    def _add(self, speaker: Speaker, heard: FinalWords) -> None:
+    def _add(self, speaker: Speaker, heard: FinalWords, *, interrupted: bool = False) -> None:
         for text in storable_pieces(heard.text):
             self._seq += 1
             line = TranscriptLine(
@@ -103,6 +112,7 @@ class Transcription:
                 ended_ms=max(heard.started_ms, heard.ended_ms),
                 language=heard.language,
                 confidence=heard.confidence,
+                interrupted=interrupted,
             )
             offset = self._spool.append(line)
             if offset is None:

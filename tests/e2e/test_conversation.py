@@ -1,0 +1,113 @@
+"""A meeting in which the agent is asked things, aloud and in the chat, and talked over."""
+
+from __future__ import annotations
+
+import re
+
+import pytest_asyncio
+from msgspec import Struct
+from tests.e2e.conftest import outcome_of
+from tests.e2e.listener import Listener, recording
+from tests.waiting import until
+
+from meetai_contracts.api import StoredLine, TokenRequest
+from meetai_contracts.room import AgentData
+from meetai_contracts.transcript import LiveTranscript
+from meetai_local.demo.engine import Engine
+from meetai_local.demo.measure import live_differences
+from meetai_local.demo.outcome import Outcome
+from meetai_local.demo.participant import SimulatedParticipant
+from meetai_local.stack import Stack
+
+MINUTES = AgentData(name="Minutes", instructions="Keep the minutes.", language="en")
+SECONDS = 30
+
+
+class Talk(Struct):
+    """What was left of the meeting, and what a listener had of it.
+
+    Attributes:
+        heard: The first answer, as it was recognised at the listener's ear.
+    """
+
+    outcome: Outcome
+    maya: SimulatedParticipant
+    heard: str
+    chat: list[str]
+
+    @property
+    def lines(self) -> tuple[StoredLine, ...]:
+        return self.outcome.lines
+
+    @property
+    def by_agent(self) -> list[StoredLine]:
+        return [line for line in self.lines if line.speaker.kind == "agent"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def talk(stack: Stack) -> Talk:
+    """Maya and Robert talk of minutes, ask Minutes for the time, and talk over a long answer to a question in the chat."""
+
+    def person(name: str) -> SimulatedParticipant:
+        request = TokenRequest(user_id=name.lower(), user_name=name, agent=MINUTES)
+        return SimulatedParticipant(engine, "conversation", request)
+
+    async with Engine(stack.env) as engine:
+        async with person("Maya") as maya, Listener(maya) as ears, person("Robert") as robert:
+
+            def captions(kind: str, *, final: bool = True) -> list[LiveTranscript]:
+                captions = [each.caption for each in maya.captions]
+                return [each for each in captions if each.final is final and each.speaker.kind == kind]
+
+            await maya.wait_until_heard()
+            await robert.wait_until_heard()
+            await robert.say(recording("mention"))
+            await until(lambda: len(captions("human")) == 1, SECONDS)
+            await maya.say(recording("question"))
+            await until(lambda: len(captions("agent")) == 1, SECONDS)
+            heard = ears.recognised()
+            await ears.write("What can you do?")
+            await until(lambda: len(captions("agent", final=False)[-1].text.split()) > 8, SECONDS)
+            await robert.say(recording("interruption"))
+            await until(lambda: len(captions("agent")) == 2, SECONDS)
+            await until(lambda: len(captions("human")) == 3, SECONDS)
+        return Talk(await outcome_of(stack, engine, "conversation"), maya, heard, ears.chat)
+
+
+async def test_a_listener_hears_the_answer_when_somebody_asks_aloud(talk: Talk) -> None:
+    """What arrives at another person's ear, recognised again, is what the agent said; a mere mention had no answer."""
+    mention, question, answer = talk.lines[:3]
+    assert [line.speaker.identity for line in (mention, question)] == ["robert", "maya"]
+    assert answer.speaker.kind == "agent"
+    assert answer.speaker.name == "Minutes"
+    assert re.fullmatch(r"It is \d\d:\d\d Coordinated Universal Time\.", answer.text)
+    assert not answer.interrupted
+    assert "universal time" in talk.heard.lower(), talk.heard
+
+
+async def test_the_answer_has_the_times_of_its_sound_when_it_was_played(talk: Talk) -> None:
+    """After the question had ended, and for as long as saying it takes."""
+    _, question, answer = talk.lines[:3]
+    assert answer.started_ms > question.ended_ms
+    assert 1_000 < answer.ended_ms - answer.started_ms < 20_000
+
+
+async def test_an_answer_is_cut_where_a_person_talks_over_it(talk: Talk) -> None:
+    """It stops, and its line holds what had been said: a beginning of what the chat has in full."""
+    answer = talk.by_agent[1]
+    [written] = talk.chat
+    assert answer.interrupted
+    assert written.startswith(answer.text)
+    assert len(answer.text) < len(written)
+    assert written.startswith("I am Minutes. I answer by fixed rules, not by a language model.")
+
+
+async def test_the_agents_own_voice_is_a_line_and_no_microphone(talk: Talk) -> None:
+    """It is stored as the others are, once each, and nobody's line has its words."""
+    assert [line.speaker.kind for line in talk.lines] == ["human", "human", "agent", "agent", "human"]
+    assert live_differences(talk.maya.captions, talk.lines) == ()
+    assert talk.outcome.integrity is not None
+    assert talk.outcome.integrity.verdict == "complete"
+    interims = {each.caption.segment for each in talk.maya.captions if not each.caption.final}
+    finals = {each.caption.segment for each in talk.maya.captions if each.caption.speaker.kind == "agent"}
+    assert interims <= finals, "an interim joins its final"
