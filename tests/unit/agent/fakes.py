@@ -105,6 +105,9 @@ class MemorySpool:
         self._kept.append(line)
         return len(self._kept) - 1
 
+    def skip(self, seq: int) -> None:
+        self.last_seq = seq
+
     def acknowledge(self, seq: int) -> None:
         self.acknowledged_seq = seq
         if seq >= self.last_seq:
@@ -159,6 +162,9 @@ class RecordingMeter:
 
     def caption_dropped(self) -> None:
         self.counts["caption_dropped"] += 1
+
+    def recogniser_failed(self, name: str) -> None:
+        self.counts[f"recogniser_failed:{name}"] += 1
 
     def speech_unrecognised(self) -> None:
         self.counts["speech_unrecognised"] += 1

@@ -129,6 +129,20 @@ class SpoolSuite:
         assert dead.last_seq == 7
         assert [one.seq for one in replayed(dead)] == list(range(acknowledged + 1, 4))
 
+    def test_a_number_is_known_when_it_never_had_a_line(self, spools: Spools) -> None:
+        """The last one, and one with lines after it; the lines are as they were."""
+        producer = new_producer()
+        spool = spools.open(producer)
+        spool.append(line(producer, 1))
+        spool.skip(2)
+        spool.append(line(producer, 3))
+        spool.skip(4)
+        spool.acknowledge(1)
+        spool.release()
+        [dead] = spools.claim()
+        assert (dead.acknowledged_seq, dead.last_seq) == (1, 4)
+        assert [one.seq for one in replayed(dead)] == [3]
+
     def test_lines_are_taken_again_when_a_full_spool_was_emptied(self, spools: Spools) -> None:
         """Acknowledging everything makes room."""
         producer = new_producer()

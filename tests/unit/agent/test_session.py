@@ -201,7 +201,7 @@ async def test_someone_is_heard_when_their_name_cannot_be_stored(bench: Bench, n
 
 
 async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given up after its time; what was recognised is stored, and the producer closed."""
+    """It is given up after its time; what was recognised is stored, what wasn't is named lost, and the producer closed."""
     monkeypatch.setattr(session_module, "RECOGNISE_SECONDS", 0.05)
     bench.room.join(Someone("maya"))
     bench.start()
@@ -209,7 +209,9 @@ async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeyp
     bench.microphones[0][1].pick_up()
     await until(bench.microphones[0][1]._frames.empty)
     assert await bench.said() == [("maya", "word")]
-    assert decoded(bench.stream.batches())[-1].kind == "close"
+    gap, close = decoded(bench.stream.batches())[-2:]
+    assert (gap.kind, gap.first_seq, gap.last_seq) == ("gap", 2, 2)
+    assert (close.kind, close.high_water) == ("close", 2)
 
 
 async def test_nobody_new_is_heard_when_the_session_is_finishing(bench: Bench) -> None:

@@ -149,10 +149,64 @@ async def test_long_speech_becomes_several_lines_when_it_is_too_long_for_one(ben
     assert [caption.segment for caption in bench.captions.published] == ["s1", "s1", "s2"]
 
 
-async def test_unrecognised_speech_is_counted_when_there_is_no_text(bench: Bench) -> None:
-    """It has no number: nothing was said by a recogniser."""
-    await bench.hear(Unrecognised(1_000, 2_000))
-    assert bench.meter.counts == {"speech_unrecognised": 1}
+async def test_unrecognised_speech_is_named_when_there_is_no_text(bench: Bench) -> None:
+    """It takes a number, and a gap says that nothing is stored under it: not as the first, between lines, nor as the last."""
+    bench.transcription.open()
+    await bench.hear(Unrecognised(1_000, 2_000), FIRST, Unrecognised(3_000, 4_000), SECOND, Unrecognised(5_000, 6_000))
+    assert await bench.transcription.close()
+    assert bench.meter.counts["speech_unrecognised"] == 3
+    assert [line.seq for line in bench.stored()] == [2, 4]
+    batches = decoded(bench.stream.batches())
+    assert [(batch.first_seq, batch.last_seq) for batch in batches if batch.kind == "gap"] == [(1, 1), (3, 3), (5, 5)]
+    assert (batches[-1].kind, batches[-1].high_water) == ("close", 5)
+
+
+async def test_a_lost_number_is_named_when_its_job_was_killed(bench: Bench) -> None:
+    """The spool remembers it for the worker, also as the last thing that it was told."""
+    await bench.hear(FIRST, Unrecognised(3_000, 4_000))
+    bench.spool.release()
+    [dead] = bench.disk.claim()
+    assert (dead.last_seq, [line.seq for line in dead.kept]) == (2, [1])
+
+
+class BreakingEar:
+    """Hears what it was told, then fails, or never ends."""
+
+    def __init__(self, *heard: Heard, hang: bool) -> None:
+        self._heard = heard
+        self._hang = hang
+
+    async def listen(
+        self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
+    ) -> AsyncGenerator[Heard, None]:
+        for heard in self._heard:
+            yield heard
+        if self._hang:
+            await asyncio.Event().wait()
+        raise RuntimeError("the detector broke")
+
+
+@pytest.mark.parametrize("hang", [False, True], ids=["fails", "takes too long"])
+async def test_what_was_shown_is_kept_when_an_ear_is_cut_short(bench: Bench, hang: bool) -> None:
+    """Interim words become the final, under their segment; where there were none a number is named lost."""
+    bench.transcription.open()
+    interim = InterimWords("s3", "One more", 3_000, "en", 3_500)
+
+    async def cut_short(*heard: Heard) -> None:
+        shown = len(bench.captions.published) + len(heard)
+        listening = asyncio.create_task(bench.transcription.listen(MAYA, BreakingEar(*heard, hang=hang), no_frames()))
+        await until(lambda: len(bench.captions.published) >= shown)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+    await cut_short(FIRST, interim)
+    await cut_short(SECOND)
+    assert await bench.transcription.close()
+    stored = bench.stored()
+    assert [(line.seq, line.text) for line in stored] == [(1, FIRST.text), (2, "One more"), (3, SECOND.text)]
+    assert (stored[1].started_ms, stored[1].ended_ms, stored[1].confidence) == (3_000, 3_500, None)
+    gaps = [batch for batch in decoded(bench.stream.batches()) if batch.kind == "gap"]
+    assert [(gap.first_seq, gap.last_seq) for gap in gaps] == [(4, 4)]
 
 
 async def test_undelivered_lines_stay_in_the_spool_when_closing_takes_too_long(

@@ -28,7 +28,7 @@ from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.livekit_chat import RoomChat
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
-from meetai_agent.adapters.providers.recognisers import NewEar, check_recogniser, load_recogniser
+from meetai_agent.adapters.providers.recognisers import Recognisers, check_recogniser, load_recogniser
 from meetai_agent.adapters.providers.responders import OFF as NO_RESPONDER
 from meetai_agent.adapters.providers.responders import NewResponder, check_responder, load_responder
 from meetai_agent.adapters.providers.voices import NewVoice, check_voice, load_voice
@@ -138,7 +138,7 @@ def prepare_process(process: JobProcess) -> None:
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
     process.userdata["settings"] = settings
-    process.userdata["new_ear"] = load_recogniser(settings.stt, settings.provider_access, clock=SystemClock())
+    process.userdata["recognisers"] = load_recogniser(settings.stt, settings.provider_access, clock=SystemClock())
     process.userdata["new_responder"] = load_responder(settings.llm, settings.provider_access)
     if process.userdata["new_responder"] is not None:
         process.userdata["new_voice"] = load_voice(settings.tts, settings.provider_access)
@@ -147,7 +147,7 @@ def prepare_process(process: JobProcess) -> None:
 async def start_session(context: JobContext) -> None:
     """Join the room and start listening. Returns once that runs; the room's end ends it."""
     settings: AgentSettings = context.proc.userdata["settings"]
-    new_ear: NewEar = context.proc.userdata["new_ear"]
+    recognisers: Recognisers = context.proc.userdata["recognisers"]
     metadata, verdict = read_metadata(context.job.room.metadata)
     agent = metadata.agent_data if metadata else None
     producer = Producer(id=uuid7(), meeting_id=context.job.room.name, room_sid=context.job.room.sid)
@@ -163,9 +163,10 @@ async def start_session(context: JobContext) -> None:
     ending.push_async_callback(stream.aclose)
     captions = RoomCaptions(context.room, meter=meter)
     ending.push_async_callback(captions.aclose)
+    ending.push_async_callback(recognisers.aclose)
     session = MeetingSession(
         context.room,
-        new_ear=partial(new_ear, agent.language if agent else None),
+        new_ear=partial(recognisers.new_ear, agent.language if agent else None, meter),
         open_microphone=ParticipantMicrophone,
     )
     session.start()

@@ -63,6 +63,9 @@ class Spool(KeptLines, Protocol):
     def append(self, line: TranscriptLine) -> int | None:
         """Keep a line before anything else is done with it. Returns where it is, or None when it couldn't be kept."""
 
+    def skip(self, seq: int) -> None:
+        """Note that a number was given to what has no line, so that a replay names it lost."""
+
 
 class DeadSpool(KeptLines, Protocol):
     """The spool of a job that ended without closing it; nobody else has it open."""
@@ -200,8 +203,11 @@ class Meter(Protocol):
     def caption_dropped(self) -> None:
         """A caption was dropped because the room didn't take it in time."""
 
+    def recogniser_failed(self, name: str) -> None:
+        """An attempt of this recogniser broke off; its audio goes to the next attempt."""
+
     def speech_unrecognised(self) -> None:
-        """An utterance gave no text because its recogniser failed."""
+        """Speech gave no text because recognisers failed; a `gap` names it."""
 
 
 class QuestionMeter(Protocol):

@@ -19,9 +19,13 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     livekit_api_key: Annotated[str, Meta(min_length=1, description="LiveKit API key.")]
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")]
     redis_url: Annotated[RedisUrl, Meta(description="Redis with the transcript streams.")]
-    stt: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Recogniser, provider/model.")] = (
-        "local/whisper-tiny.en"
-    )
+    stt: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z]+/[^,]+(,[a-z]+/[^,]+){0,3}$",
+            description="Recogniser, provider/model; after commas those that take over when it fails.",
+        ),
+    ] = "local/whisper-tiny.en"
     llm: Annotated[str, Meta(pattern=r"^([a-z]+/.+|none)$", description="Responder, provider/model, or none.")] = (
         "local/rules"
     )

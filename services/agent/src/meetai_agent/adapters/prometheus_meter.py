@@ -23,7 +23,10 @@ class CountingMeter:
         self._attempts_failed = counter("attempts_failed", "Attempts that the stream didn't confirm.")
         self._spool_failures = counter("spool_failures", "Lines that the spool couldn't take.")
         self._captions_dropped = counter("captions_dropped", "Captions that the room didn't take in time.")
-        self._unrecognised = counter("speech_unrecognised", "Utterances whose recogniser failed.")
+        self._recogniser_failures = counter(
+            "recogniser_failures", "Attempts of a recogniser that broke off.", ("name",)
+        )
+        self._unrecognised = counter("speech_unrecognised", "Utterances that no recogniser put into words.")
 
     def line_numbered(self) -> None:
         """Count it."""
@@ -48,6 +51,10 @@ class CountingMeter:
     def caption_dropped(self) -> None:
         """Count it."""
         self._captions_dropped.inc()
+
+    def recogniser_failed(self, name: str) -> None:
+        """Count it."""
+        self._recogniser_failures.labels(name).inc()
 
     def speech_unrecognised(self) -> None:
         """Count it."""

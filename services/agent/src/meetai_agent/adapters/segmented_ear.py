@@ -1,61 +1,70 @@
-"""Recognisers that take whole utterances, made to listen to a stream: voice activity cuts it, the recogniser reads the cuts.
+"""An ear: voice activity cuts a microphone into utterances, and recognisers put them into words.
 
-The framework has `stt.StreamAdapter` for this. It stamps times when it gets round to an event, which is late while the
-recogniser is busy, and its voice activity detector ignores what is said beyond a minute without a pause. A transcript needs
-true times and every word, so the cutting is here: times come from the position in the audio, and long speech is cut.
+Owns which recogniser is asked, again or next, until an utterance is in words or too old. Whether a recogniser takes an
+utterance whole or as it grows is its own affair.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from typing import Final
-from uuid import uuid4
 
 import structlog
 from livekit import rtc
-from livekit.agents import APIConnectOptions, stt, vad
-from livekit.agents.types import NOT_GIVEN
+from livekit.agents import vad
 
-from meetai_agent.adapters.microphone import SAMPLE_RATE_HZ
-from meetai_agent.adapters.utterances import Utterance, UtteranceQueue
-from meetai_agent.domain.audio_time import AudioClock
-from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised
-from meetai_agent.ports import Clock, OnVoice
+from meetai_agent.adapters.recogniser import Recogniser
+from meetai_agent.adapters.segmenter import Segmenter
+from meetai_agent.adapters.utterances import Utterance
+from meetai_agent.domain.errors import RecogniserFailedError
+from meetai_agent.domain.heard import FinalWords, Heard, Unrecognised
+from meetai_agent.ports import Clock, Meter, OnVoice
 
-MAX_UTTERANCE_SAMPLES: Final = int(MAX_UTTERANCE_SECONDS * SAMPLE_RATE_HZ)
-SILENCE_SECONDS: Final = 1.0
-"""Silence put after the last frame, and where frames stay away so long, so that speech cut off there ends like any other."""
-MAX_LAG_SECONDS: Final = 60.0
-"""A detector that is further behind than this gets no more audio until it has caught up: 2 MB a participant."""
-RECOGNISE: Final = APIConnectOptions(max_retry=2, retry_interval=0.5, timeout=20.0)
+MAX_AGE_SECONDS: Final = 120.0
+"""Speech that no recogniser has taken for so long is given up. It bounds what waits: 4 MB a participant."""
+UNHEARD_MS: Final = 1_000
+"""Of an utterance whose last words were interim, a rest longer than this is named as well."""
 
 log = structlog.get_logger()
 
 
 class SegmentedEar:
-    """`ports.Ear` by a voice activity detector and a recogniser of whole utterances."""
+    """`ports.Ear` by a voice activity detector and recognisers, the first of them preferred."""
 
-    def __init__(self, recogniser: stt.STT[str], detector: vad.VAD, *, language: str | None, clock: Clock) -> None:
-        self._recogniser = recogniser
+    def __init__(
+        self,
+        recognisers: Sequence[Recogniser],
+        detector: vad.VAD,
+        *,
+        language: str | None,
+        clock: Clock,
+        meter: Meter,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+    ) -> None:
+        self._recognisers = recognisers
         self._detector = detector
         self._language = language
         self._clock = clock
+        self._meter = meter
+        self._max_age_seconds = max_age_seconds
 
     async def listen(
         self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
     ) -> AsyncGenerator[Heard, None]:
-        """What is said in the frames; a sentence arrives when the pause after it has been recognised."""
+        """What is said in the frames; a sentence's final arrives once the pause after it has been recognised."""
         activity = self._detector.stream()
-        segmenter = _Segmenter(activity, on_voice, clock=self._clock)
+        segmenter = Segmenter(activity, on_voice, clock=self._clock)
         tasks = [
             asyncio.create_task(segmenter.push(frames), name="ear-push"),
             asyncio.create_task(segmenter.cut(), name="ear-cut"),
         ]
         try:
             while (utterance := await segmenter.utterances.get()) is not None:
-                yield await self._recognise(utterance)
+                async with aclosing(self._hear(utterance)) as hearing:
+                    async for heard in hearing:
+                        yield heard
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -63,114 +72,49 @@ class SegmentedEar:
             await asyncio.gather(*tasks, return_exceptions=True)
             await activity.aclose()
 
-    async def _recognise(self, utterance: Utterance) -> Heard:
-        failed = Unrecognised(utterance.started_ms, utterance.ended_ms)
-        if not utterance.audio:
+    async def _hear(self, utterance: Utterance) -> AsyncGenerator[Heard, None]:
+        if utterance.deaf:
             log.error("recogniser_too_slow")
-            return failed
-        try:
-            event = await self._recogniser.recognize(
-                utterance.frame(), language=self._language or NOT_GIVEN, conn_options=RECOGNISE
-            )
-        except Exception:
-            log.exception("recogniser_failed")
-            return failed
-        best = event.alternatives[0] if event.alternatives else None
-        return FinalWords(
-            segment=uuid4().hex,
-            text=best.text if best else "",
-            started_ms=utterance.started_ms,
-            ended_ms=utterance.ended_ms,
-            language=str(best.language) if best and best.language else self._language,
-            confidence=min(1.0, best.confidence) if best and best.confidence > 0 else None,
-        )
-
-
-class _Segmenter:
-    """One participant's audio on its way through the detector into utterances."""
-
-    def __init__(self, activity: vad.VADStream, on_voice: OnVoice, *, clock: Clock) -> None:
-        self.utterances = UtteranceQueue()
-        self._activity = activity
-        self._on_voice = on_voice
-        self._clock = clock
-        self._position = AudioClock(SAMPLE_RATE_HZ)
-        self._pushed = 0
-        self._examined = 0
-        self._overrun: Utterance | None = None
-
-    async def push(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
-        """Give the frames to the detector until they end."""
-        loop = asyncio.get_running_loop()
-        silence: asyncio.TimerHandle | None = None
-        try:
-            async with aclosing(frames):
-                async for frame in frames:
-                    if silence is not None:
-                        silence.cancel()
-                    self._examine(frame)
-                    silence = loop.call_later(SILENCE_SECONDS, self._examine_silence)
-        finally:
-            if silence is not None:
-                silence.cancel()
-            self._finish_overrun()
-            self._activity.push_frame(_silence())
-            self._activity.end_input()
-
-    async def cut(self) -> None:
-        """Cut the stream into utterances until the detector ends or fails; then the queue ends."""
-        speaking: Utterance | None = None
-        try:
-            async for event in self._activity:
-                self._examined = event.samples_index
-                match event.type:
-                    case vad.VADEventType.START_OF_SPEECH:
-                        self._on_voice(True)
-                        speaking = Utterance(event.samples_index - int(event.speech_duration * SAMPLE_RATE_HZ))
-                        speaking.extend(event.frames, event.samples_index)
-                    case vad.VADEventType.INFERENCE_DONE if speaking is not None:
-                        speaking.extend(event.frames, event.samples_index)
-                        if len(speaking.audio) // 2 >= MAX_UTTERANCE_SAMPLES:
-                            self._put(speaking)
-                            speaking = Utterance(event.samples_index)
-                    case vad.VADEventType.END_OF_SPEECH if speaking is not None:
-                        silence = int(event.silence_duration * SAMPLE_RATE_HZ)
-                        speaking.last_sample = max(speaking.first_sample, event.samples_index - silence)
-                        self._put(speaking)
-                        speaking = None
-                        self._on_voice(False)
-        finally:
-            if speaking is not None:
-                self._put(speaking)
-            self.utterances.close()
-
-    def _examine(self, frame: rtc.AudioFrame) -> None:
-        arrived_ms = self._clock.unix_ms()
-        if self._pushed - self._examined > MAX_LAG_SECONDS * SAMPLE_RATE_HZ:
-            self._overrun = self._overrun or Utterance(self._pushed, started_ms=arrived_ms)
-            self._overrun.ended_ms = arrived_ms
+        while not utterance.deaf and (recogniser := await self._choose(utterance)) is not None:
+            try:
+                async with aclosing(recogniser.hear(utterance, self._language, self._meter)) as hearing:
+                    async for heard in hearing:
+                        yield heard
+            except RecogniserFailedError:
+                if not utterance.is_heard:
+                    continue
+            if (kept := _kept(utterance)) is not None:
+                yield kept
             return
-        self._finish_overrun()
-        self._pushed += frame.samples_per_channel
-        self._position.pushed(frame.samples_per_channel, arrived_ms)
-        self._activity.push_frame(frame)
+        await utterance.finish()
+        if (kept := _kept(utterance)) is not None:
+            yield kept
+        if utterance.unheard_ms > UNHEARD_MS or not utterance.heard_bytes:
+            yield Unrecognised(utterance.ms_at(utterance.unheard_from), utterance.ended_ms)
 
-    def _examine_silence(self) -> None:
-        """No frame has come for so long: an unpublished microphone. What was said before is over."""
-        if not self._activity._event_ch.closed:  # noqa: SLF001 - there is no public way to ask
-            self._examine(_silence())
+    async def _choose(self, utterance: Utterance) -> Recogniser | None:
+        """The first that isn't resting; when all are, after the shortest rest. None: the utterance is too old by then.
 
-    def _finish_overrun(self) -> None:
-        if self._overrun is not None:
-            log.error("detector_too_slow")
-            self.utterances.put(self._overrun)
-            self._overrun = None
+        The first attempt is made whatever the age: a recogniser of whole utterances may be slow while many speak.
+        """
+        while True:
+            resting = [(recogniser.resting_seconds, recogniser) for recogniser in self._recognisers]
+            for seconds, recogniser in resting:
+                if seconds <= 0:
+                    return recogniser
+            wait = min(seconds for seconds, _ in resting)
+            if utterance.spoken_at is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await utterance.finish()
+            elif self._clock.monotonic() - utterance.spoken_at + wait > self._max_age_seconds:
+                return None
+            else:
+                await asyncio.sleep(wait)
 
-    def _put(self, utterance: Utterance) -> None:
-        utterance.started_ms = self._position.unix_ms(utterance.first_sample)
-        utterance.ended_ms = self._position.unix_ms(utterance.last_sample)
-        self.utterances.put(utterance)
 
-
-def _silence() -> rtc.AudioFrame:
-    return rtc.AudioFrame.create(SAMPLE_RATE_HZ, 1, int(SILENCE_SECONDS * SAMPLE_RATE_HZ))
+def _kept(utterance: Utterance) -> FinalWords | None:
+    kept = utterance.keep_interim()
+    if kept is not None:
+        log.warning("interim_kept_as_final")
+    return kept

@@ -69,6 +69,11 @@ class SpoolFile:
         self._kept_seq = line.seq
         return offset
 
+    def skip(self, seq: int) -> None:
+        """Note that a number was given to what has no line; never raises."""
+        self._given_seq = seq
+        self._note_given()
+
     def acknowledge(self, seq: int) -> None:
         """Note what the stream has; when that is everything, the file shrinks to its header."""
         self._acknowledged_seq = seq

@@ -108,7 +108,7 @@ class TranscriptBuffer:
             False when the line is lost: neither memory nor the spool could take it. A `gap` will name it.
         """
         if line.seq > self._high_water + 1:
-            self._lose(self._high_water + 1, line.seq - 1)
+            self.lose(line.seq - 1)
         self._high_water = line.seq
         size = encoded_line_bytes(line)
         fits = self._fits(size)
@@ -122,6 +122,11 @@ class TranscriptBuffer:
             self._lose(line.seq, line.seq)
             return False
         return True
+
+    def lose(self, seq: int) -> None:
+        """Numbers up to `seq` were given to what has no line: a `gap` will name them."""
+        self._lose(self._high_water + 1, seq)
+        self._high_water = seq
 
     def recover(self, last_seq: int, *, spool_offset: int) -> None:
         """Take over from a dead job: it gave numbers up to `last_seq`, and the spool has the lines from `spool_offset` on."""

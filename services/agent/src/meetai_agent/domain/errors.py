@@ -21,3 +21,7 @@ class AnswerFailedError(AgentError):
 
 class UnknownProviderError(AgentError):
     """A setting names a speech provider that this build doesn't have: fail at start-up."""
+
+
+class RecogniserFailedError(AgentError):
+    """A recogniser broke off: ask it again later, or another one now."""

@@ -19,12 +19,14 @@ class InterimWords(Struct, frozen=True):
     Attributes:
         segment: Joins it with its final.
         started_ms: Unix milliseconds.
+        ended_ms: Likewise, where the recogniser says how far they reach.
     """
 
     segment: str
     text: str
     started_ms: int
     language: str | None = None
+    ended_ms: int | None = None
 
 
 class FinalWords(Struct, frozen=True):
@@ -39,7 +41,7 @@ class FinalWords(Struct, frozen=True):
 
 
 class Unrecognised(Struct, frozen=True):
-    """Speech that no text could be had for; said in the log and the metrics, so that it isn't silent."""
+    """Speech that no text could be had for: it is given a number and named lost, so that it isn't silent."""
 
     started_ms: int
     ended_ms: int

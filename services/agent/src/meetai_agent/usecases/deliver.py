@@ -50,6 +50,11 @@ class Delivery:
             log.error("line_lost", producer_id=str(line.producer_id), seq=line.seq)
         self._woken.set()
 
+    def lose(self, seq: int) -> None:
+        """Name a number lost that was given to what has no line; never waits."""
+        self._buffer.lose(seq)
+        self._woken.set()
+
     def close(self) -> None:
         """No more lines come: `run` returns once the stream has them all, and the `close` marker."""
         self._buffer.close()

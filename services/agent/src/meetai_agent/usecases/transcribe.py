@@ -52,12 +52,21 @@ class Transcription:
         self._delivering = asyncio.create_task(self._delivery.run(), name="delivery")
 
     async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
-        """Transcribe one participant's microphone until its frames end."""
+        """Transcribe one participant's microphone until its frames end.
+
+        When that is cut short, by a fault or because it takes too long at the end, the last words that were shown as
+        interim are kept as final; where there were none, a number is named lost.
+        """
         on_voice = partial(self._tell_voice, speaker.identity)
+        pending: InterimWords | None = None
         try:
             async with aclosing(ear.listen(frames, on_voice)) as hearing:
                 async for heard in hearing:
+                    pending = heard if isinstance(heard, InterimWords) else None
                     self._take(speaker, heard)
+        except (Exception, asyncio.CancelledError):
+            self._cut_short(speaker, pending)
+            raise
         finally:
             on_voice(False)
 
@@ -92,13 +101,7 @@ class Transcription:
             case FinalWords():
                 self._add(speaker, heard)
             case Unrecognised():
-                self._meter.speech_unrecognised()
-                log.error(
-                    "speech_unrecognised",
-                    producer_id=str(self._producer.id),
-                    identity=speaker.identity,
-                    ms=heard.ended_ms - heard.started_ms,
-                )
+                self._name_lost(speaker, heard.ended_ms - heard.started_ms)
 
     def _add(self, speaker: Speaker, heard: FinalWords, *, interrupted: bool = False) -> None:
         for text in storable_pieces(heard.text):
@@ -131,6 +134,27 @@ class Transcription:
         if self._follower is not None:
             with _nothing_raised():
                 self._follower.voice_changed(identity, speaking)
+
+    def _cut_short(self, speaker: Speaker, pending: InterimWords | None) -> None:
+        if pending is None:
+            self._name_lost(speaker, None)
+            return
+        ended_ms = pending.ended_ms or pending.started_ms
+        self._add(speaker, FinalWords(pending.segment, pending.text, pending.started_ms, ended_ms, pending.language))
+
+    def _name_lost(self, speaker: Speaker, ms: int | None) -> None:
+        """Speech without words takes a number, and a gap names it: who reads the transcript must know."""
+        self._seq += 1
+        self._spool.skip(self._seq)
+        self._delivery.lose(self._seq)
+        self._meter.speech_unrecognised()
+        log.error(
+            "speech_unrecognised",
+            producer_id=str(self._producer.id),
+            identity=speaker.identity,
+            seq=self._seq,
+            ms=ms,
+        )
 
     def _caption_interim(self, speaker: Speaker, heard: InterimWords) -> None:
         self._captions.publish(

