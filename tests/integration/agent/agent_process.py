@@ -63,6 +63,13 @@ def person(
     return SimulatedParticipant(Issuer(livekit_url, metadata=metadata, dispatches=dispatches), meeting_id, request)
 
 
+async def send_agent(livekit_url: str, meeting_id: str) -> None:
+    """Ask for one more agent in a room that is there."""
+    async with api.LiveKitAPI(livekit_url.replace("ws://", "http://"), API_KEY, API_SECRET) as livekit:
+        request = api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=meeting_id)
+        await livekit.agent_dispatch.create_dispatch(request)
+
+
 class AgentProcess:
     """The running worker."""
 

@@ -9,11 +9,10 @@ from contextlib import ExitStack
 
 import msgspec
 import pytest
-from livekit import api
 from livekit.rtc import ParticipantKind
-from tests.integration.agent.agent_process import AGENT_NAME, AgentProcess, agent_process, person
+from tests.integration.agent.agent_process import AgentProcess, agent_process, person, send_agent
 from tests.integration.agent.test_worker_process import GREETING, START_SECONDS, heard, ids_of, stored
-from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
+from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.fixtures import _embedded_redis
 from tests.waiting import eventually, until, wait_until
@@ -30,13 +29,6 @@ class Place:
         self.livekit = livekit
         self.redis = redis
         self.agent = agent
-
-    async def send_agent(self, meeting_id: str) -> None:
-        """Ask for one more."""
-        http = self.livekit.url.replace("ws://", "http://")
-        async with api.LiveKitAPI(http, API_KEY, API_SECRET) as livekit:
-            request = api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=meeting_id)
-            await livekit.agent_dispatch.create_dispatch(request)
 
     def settled(self, meeting: Meeting) -> list[str]:
         """What each job that has settled in a meeting has become, in the order in which they did."""
@@ -102,7 +94,7 @@ async def test_one_transcribes_when_three_are_sent_at_once_and_another_later(pla
         await until(lambda: sorted(place.settled(meeting)) == ["leaving", "leaving", "serving"], 30)
         await until(lambda: len(meeting.agents) == 1, 30)
         [serving] = meeting.agents
-        await place.send_agent("three")
+        await send_agent(place.livekit.url, "three")
         await until(lambda: sorted(place.settled(meeting)) == [*["leaving"] * 3, "serving"], 30)
         await until(lambda: meeting.agents == [serving], 30)
         await meeting.say(captions=1)
@@ -118,7 +110,7 @@ async def test_the_successor_goes_on_when_the_one_that_served_was_killed(place: 
         await meeting.say(captions=1)
         [job] = place.agent.job_pids()
         os.kill(job, signal.SIGKILL)
-        await place.send_agent("killed")
+        await send_agent(place.livekit.url, "killed")
         await until(lambda: len(meeting.agents) == 2, 30)
         assert place.settled(meeting) == ["serving"], "the ghost is being asked"
         await meeting.say(captions=2)
@@ -135,7 +127,7 @@ async def test_the_one_that_served_stays_when_it_was_frozen_while_another_took_i
         [first] = meeting.agents
         [job] = place.agent.job_pids()
         os.kill(job, signal.SIGSTOP)
-        await place.send_agent("frozen")
+        await send_agent(place.livekit.url, "frozen")
         await until(lambda: place.settled(meeting) == ["serving", "serving"], 30)
         os.kill(job, signal.SIGCONT)
         await until(lambda: place.settled(meeting) == ["serving", "serving", "leaving"], 30)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,9 @@ from tests.unit.agent.samples import LONGEST_TEXT, line, new_producer
 from tests.unit.agent.spool_suite import Spools, SpoolSuite, replayed
 
 from meetai_agent.adapters import spool_records
-from meetai_agent.adapters.dead_spools import DeadSpoolFile, SpoolFolder
+from meetai_agent.adapters.dead_spools import STILLBORN_SECONDS, DeadSpoolFile, SpoolFolder
 from meetai_agent.adapters.spool_files import SpoolFile
+from meetai_agent.adapters.spool_records import UNBORN_SUFFIX
 from meetai_agent.domain.batches import Producer
 
 BIG = 64 * 1024 * 1024
@@ -103,6 +107,19 @@ def test_a_file_is_left_alone_when_a_newer_version_wrote_it(tmp_path: Path) -> N
     assert folder.claim() == []
     assert folder.claim() == []
     assert path.read_bytes() == content
+
+
+def test_a_file_goes_when_its_process_was_killed_while_it_made_it(tmp_path: Path) -> None:
+    """It holds no line. One that is just being made, or whose process lives, stays."""
+    old = time.time() - STILLBORN_SECONDS - 1
+    for name in ("dead", "held", "young"):
+        (tmp_path / f"{name}{UNBORN_SUFFIX}").touch()
+    for name in ("dead", "held"):
+        os.utime(tmp_path / f"{name}{UNBORN_SUFFIX}", (old, old))
+    with (tmp_path / f"held{UNBORN_SUFFIX}").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert SpoolFolder(tmp_path).claim() == []
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["held", "young"]
 
 
 def test_nothing_is_claimed_when_there_is_no_folder(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 from redis.asyncio import Redis
-from tests.integration.agent.agent_process import agent_process, person
+from tests.integration.agent.agent_process import agent_process, person, send_agent
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.samples import decoded
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 from meetai_contracts.transcript import BATCH_FIELD, LiveTranscript, TranscriptBatch, stream_key
 from meetai_local.demo.participant import SimulatedParticipant
@@ -124,6 +124,41 @@ async def test_no_line_is_lost_when_the_worker_is_killed(
         assert ids_of(batches) == [caption.id for caption in captions]
         await until(agent.ready, START_SECONDS)
         assert await asyncio.to_thread(agent.terminate, 30) == 0
+
+
+async def test_running_meetings_go_on_and_no_new_one_is_taken_when_the_worker_drains(
+    livekit: EmbeddedServer, redis_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """Before that, a worker with as many meetings as it may have refuses another, and takes it once one has ended."""
+    settings = {"MAX_JOBS": "1", "DRAIN_SECONDS": "120"}
+    with agent_process(tmp_path, livekit.url, redis_server.url, settings) as agent:
+        await until(agent.ready, START_SECONDS)
+        async with person(livekit.url, "one") as maya:
+            await maya.wait_until_heard()
+            async with person(livekit.url, "two", name="Bob") as bob:
+                await maya.say(GREETING)
+                await heard(maya, 1)
+                assert len(agent.events("session_started")) == 1, "the worker was full"
+                await maya.room.disconnect()
+                await stored_until_closed(redis_server.url, "one")
+
+                async def taken() -> bool:
+                    await send_agent(livekit.url, "two")
+                    return bool(bob.room.remote_participants)
+
+                await eventually(taken, seconds=60)
+                await bob.wait_until_heard()
+                agent.process.send_signal(signal.SIGTERM)
+                await until(lambda: agent.checks().get("livekit", "").startswith("draining"), 30)
+                async with person(livekit.url, "three", name="Eve") as eve:
+                    await bob.say(GREETING)
+                    captions = await heard(bob, 1)
+                    assert not eve.room.remote_participants
+            batches = await stored_until_closed(redis_server.url, "two")
+        assert await asyncio.to_thread(agent.process.wait, 60) == 0
+        assert ids_of(batches) == [caption.id for caption in captions]
+        assert batches[-1].kind == "close"
+        assert not files(tmp_path / "spool")
 
 
 def test_every_missing_setting_is_named_when_there_is_no_environment() -> None:

@@ -18,11 +18,11 @@ import structlog
 from litestar import Litestar
 from livekit.agents import AgentServer, AutoSubscribe, JobContext, JobProcess
 from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
 from uuid_utils.compat import uuid7
 
 from meetai_agent.adapters.agent_session import SessionTalker
 from meetai_agent.adapters.dead_spools import SpoolFolder
+from meetai_agent.adapters.job_counts import JobCounts
 from meetai_agent.adapters.livekit_agents import RoomAgents
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.livekit_chat import RoomChat
@@ -74,6 +74,8 @@ def main() -> int:
     fate = ProcessFate()
     worker = Worker(create_server(settings), drain_seconds=settings.drain_seconds)
     registry = CollectorRegistry()
+    job_counts = JobCounts(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    registry.register(job_counts)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     replay = Replay(
         SpoolFolder(Path(settings.spool_dir)),
@@ -85,8 +87,7 @@ def main() -> int:
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
-        async with running({"worker": worker.run, "replay": replay.run}, fate):
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped upstream
+        async with running({"worker": worker.run, "replay": replay.run, "job_counts": job_counts.run}, fate):
             yield
         await stream.aclose()
 

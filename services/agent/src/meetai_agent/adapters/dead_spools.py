@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from meetai_agent.adapters.spool_records import (
     FORMAT,
     SUFFIX,
+    UNBORN_SUFFIX,
     Acknowledged,
     Header,
     LineRecord,
@@ -26,6 +28,8 @@ from meetai_agent.domain.batches import Producer
 from meetai_contracts.transcript import TranscriptLine
 
 UNREADABLE_SUFFIX = ".unreadable"
+STILLBORN_SECONDS = 60.0
+"""A spool gets its header and its own name within a millisecond or two; older than this, its process was killed in between."""
 
 log = structlog.get_logger()
 
@@ -106,6 +110,8 @@ class SpoolFolder:
 
     def claim(self) -> list[DeadSpoolFile]:
         """Lock and open every dead spool. A file without a readable header can hold no line of ours: it is set aside."""
+        for path in self._folder.glob(f"*{UNBORN_SUFFIX}"):
+            _remove_stillborn(path)
         paths = sorted(set(self._folder.glob(f"*{SUFFIX}")) - self._left_alone)
         return [spool for path in paths if (spool := self._claim(path)) is not None]
 
@@ -141,6 +147,17 @@ def _lock(path: Path) -> int | None:
         pass
     os.close(fd)
     return None
+
+
+def _remove_stillborn(path: Path) -> None:
+    """Delete a spool that never got its own name: no line was ever appended to it."""
+    try:
+        age_seconds = time.time() - path.stat().st_mtime
+    except OSError:
+        return
+    if age_seconds > STILLBORN_SECONDS and (fd := _lock(path)) is not None:
+        remove_file(path)
+        os.close(fd)
 
 
 def _set_aside(path: Path) -> None:

@@ -19,6 +19,7 @@ import structlog
 from meetai_agent.adapters.spool_records import (
     FORMAT,
     SUFFIX,
+    UNBORN_SUFFIX,
     Acknowledged,
     Header,
     LineRecord,
@@ -109,7 +110,7 @@ class SpoolFile:
     def _create(self) -> int:
         """Make the file under its own name only once it is locked and has its header: nobody may take it for a dead one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        unborn = self._path.with_suffix(".new")
+        unborn = self._path.with_suffix(UNBORN_SUFFIX)
         fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

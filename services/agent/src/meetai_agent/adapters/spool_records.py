@@ -22,6 +22,8 @@ from meetai_contracts.transcript import TranscriptLine
 FORMAT: Final = 1
 """Raised when a reader of the format before would lose something; it then leaves the file alone."""
 SUFFIX: Final = ".spool"
+UNBORN_SUFFIX: Final = ".new"
+"""Until it is locked and has its header."""
 MAX_RECORD_BYTES: Final = 64 * 1024
 _HEAD: Final = struct.Struct("<II")
 
