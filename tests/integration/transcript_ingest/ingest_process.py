@@ -33,6 +33,7 @@ def environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
         "REDIS_URL": redis_url,
         "SERVICE_KEYS": f"{READER_ENTRY},{ADMIN_ENTRY},{OTHER_ENTRY}",
         "PORT": str(port),
+        "COMPLETION_QUIET_SECONDS": "0",
     }
 
 

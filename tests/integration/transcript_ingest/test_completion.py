@@ -1,4 +1,4 @@
-"""`meetai/transcript.completed`: once a room sid, in the transaction that completes it, and on the events stream at least once."""
+"""`meetai/transcript.completed`: once a room sid, when it has been quiet, and on the events stream at least once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from meetai_servicekit.postgres import Pool, create_pool
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
-from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox, complete_rooms
+from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox, note_endings
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
@@ -34,7 +34,9 @@ WAIT_SECONDS = 15
 async def pool(module_database_url: str) -> AsyncIterator[Pool]:
     async with create_pool(module_database_url, schema=SCHEMA, min_size=1, max_size=4, application="suite") as pool:
         async with pool.connection() as connection:
-            await connection.execute("TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures")
+            await connection.execute(
+                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, room_endings"
+            )
         yield pool
 
 
@@ -43,8 +45,9 @@ def parcels(*entries: bytes) -> list[Parcel]:
     return [parcel for arrival in arrivals for parcel in unpack(arrival).parcels]
 
 
-async def told(pool: Pool) -> list[TranscriptCompleted]:
-    """What was decided and not yet published. Claimed for no time."""
+async def told(pool: Pool, *, quiet_seconds: float = 0.0) -> list[TranscriptCompleted]:
+    """What is decided when rooms have been quiet for so long, and not yet published. Claimed for no time."""
+    await PostgresOutbox(pool).complete_quiet_rooms(quiet_seconds=quiet_seconds, limit=100)
     events = await PostgresOutbox(pool).claim(limit=100, lease_seconds=0)
     return [msgspec.convert(event.data, TranscriptCompleted) for event in events]
 
@@ -109,22 +112,37 @@ async def test_completion_is_told_when_the_last_dead_letter_is_settled(pool: Poo
     assert [completed.lines for completed in await told(pool)] == [2]
 
 
-async def test_completion_is_told_once_when_two_commit_the_last_two_pieces_at_once(pool: Pool) -> None:
-    """Held open side by side: the second can't look before the first has committed."""
+async def test_completion_waits_until_the_room_has_been_quiet(pool: Pool) -> None:
+    """A killed agent is closed by whoever finds its spool; its successor opens soon after, and the event is about both."""
+    store = PostgresLineStore(pool)
+    killed, successor = Producer(), Producer()
+    await store.commit(parcels(killed.open(), killed.say(2), killed.close()), ())
+    assert await told(pool, quiet_seconds=60) == []
+    await store.commit(parcels(successor.open()), ())
+    assert await told(pool) == []
+    await store.commit(parcels(successor.say(3)), ())
+    assert await told(pool) == []
+    await store.commit(parcels(successor.close()), ())
+    assert await told(pool, quiet_seconds=60) == []
+    assert [completed.lines for completed in await told(pool)] == [5]
+
+
+async def test_completion_is_told_when_the_last_piece_is_committed_while_somebody_looks(pool: Pool) -> None:
+    """Whoever comes first, the other sees it: a look leaves out what is being committed, a commit waits for a look."""
     store = PostgresLineStore(pool)
     one, other = Producer(), Producer()
-    await store.commit(parcels(one.open(), other.open(), one.say(2), other.say(2)), ())
-    async with pool.connection() as first, pool.connection() as second:
-        written = await store.write(first, parcels(one.close()), ())
-        await complete_rooms(first, written.rooms)
-        racing = asyncio.create_task(store.write(second, parcels(other.close()), ()))
+    await store.commit(parcels(one.open(), other.open(), one.say(2), other.say(2), one.close()), ())
+    async with pool.connection() as committing:
+        written = await store.write(committing, parcels(other.close()), ())
+        await note_endings(committing, written.rooms)
+        assert await told(pool) == []
+    async with pool.connection() as looking:
+        await looking.execute("DELETE FROM room_endings")
+        racing = asyncio.create_task(store.commit(parcels(other.say(1), other.close()), ()))
         await eventually(lambda: _waits_for_a_lock(pool), seconds=WAIT_SECONDS)
         assert not racing.done()
-        await first.commit()
-        also_written = await racing
-        await complete_rooms(second, also_written.rooms)
-        await second.commit()
-    assert [completed.lines for completed in await told(pool)] == [4]
+    await racing
+    assert [completed.lines for completed in await told(pool)] == [5]
 
 
 async def _waits_for_a_lock(pool: Pool) -> bool:
@@ -160,13 +178,15 @@ async def test_event_is_claimed_by_one_when_two_look(pool: Pool) -> None:
     producer = Producer()
     end = producer.close()
     await store.commit(parcels(producer.say(1), end), ())
+    looks = await asyncio.gather(*[outbox.complete_quiet_rooms(quiet_seconds=0, limit=9) for _ in range(2)])
+    assert sorted(looks) == [0, 1]
     assert (await outbox.unsent()).count == 1
     claims = await asyncio.gather(*[outbox.claim(limit=9, lease_seconds=60) for _ in range(2)])
     assert sorted(len(claim) for claim in claims) == [0, 1]
     await outbox.mark_sent([event.id for claim in claims for event in claim])
     await store.commit(parcels(end), ())
-    assert (await outbox.unsent()).count == 0
     assert await told(pool) == []
+    assert (await outbox.unsent()).count == 0
 
 
 def published(client: redis.Redis) -> list[DomainEvent]:
@@ -196,6 +216,22 @@ def test_event_is_published_when_the_service_was_killed_before_it_could(
         assert (completed.meeting_id, completed.lines) == ("killed", 3)
         with psycopg.connect(database_url) as connection:
             wait_until(lambda: _all_sent(connection), seconds=WAIT_SECONDS)
+
+
+def test_nothing_is_told_before_its_time_when_a_meeting_may_go_on(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    """All is stored and closed; integrity says that this may not be all, and the events stream stays silent."""
+    quiet = {"COMPLETION_QUIET_SECONDS": "3600"}
+    with redis.Redis.from_url(redis_url) as client, ingest(tmp_path, database_url, redis_url, extra=quiet) as replica:
+        producer = Producer("goes-on", room_sid="RM_goes_on")
+        for entry in (producer.open(), producer.say(3), producer.close()):
+            client.xadd(stream_key(0), {BATCH_FIELD: entry})
+        wait_until(lambda: [known.closed for known in replica.integrity("goes-on").producers] == [True], seconds=30)
+        integrity = replica.integrity("goes-on")
+        assert (integrity.verdict, integrity.producers[0].stored) == ("unproven", 3)
+        assert "3600 s have not passed" in integrity.reason
+        assert published(client) == []
 
 
 def _all_sent(connection: psycopg.Connection[tuple[object, ...]]) -> bool:

@@ -103,7 +103,9 @@ def starting_later() -> Producer:
 async def desk(module_database_url: str) -> AsyncIterator[Desk]:
     async with create_pool(module_database_url, schema=SCHEMA, min_size=1, max_size=5, application="suite") as pool:
         async with pool.connection() as connection:
-            await connection.execute("TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures")
+            await connection.execute(
+                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, room_endings"
+            )
         yield Desk(pool)
 
 
@@ -295,7 +297,9 @@ async def test_room_is_complete_when_all_of_it_is_stored_or_erased(desk: Desk) -
     await desk.bring(producer.open(), producer.say(3))
     await desk.erase_all()
     await desk.bring(producer.close())
-    (event,) = await PostgresOutbox(desk.pool).claim(limit=9, lease_seconds=0)
+    outbox = PostgresOutbox(desk.pool)
+    assert await outbox.complete_quiet_rooms(quiet_seconds=0, limit=9) == 1
+    (event,) = await outbox.claim(limit=9, lease_seconds=0)
     assert (event.id, event.data["lines"]) == ("meetai-transcript.completed-RM_1", 0)
 
 

@@ -73,7 +73,9 @@ def started(days_ago: int, meeting_id: str = "standup", room_sid: str = "RM_1") 
 async def desk(module_database_url: str) -> AsyncIterator[Desk]:
     async with create_pool(module_database_url, schema=SCHEMA, min_size=1, max_size=5, application="suite") as pool:
         async with pool.connection() as connection:
-            await connection.execute("TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures")
+            await connection.execute(
+                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, room_endings"
+            )
         desk = Desk(pool)
         await desk.store.prepare_partitions(NOW.date() - timedelta(days=DAYS + 3), DAYS + 4)
         yield desk
@@ -133,7 +135,9 @@ async def test_other_rows_go_when_they_are_old(desk: Desk) -> None:
     sent, unsent = started(0, "m1", "RM_sent"), started(0, "m2", "RM_unsent")
     await desk.bring(sent.say(1), sent.close(), unsent.say(1), unsent.close())
     await desk.store.commit((), [DeadLetter("s", "9-9", "malformed", "why", encode_batch(sent.batch(sent.line())))])
-    await PostgresOutbox(desk.pool).mark_sent(["meetai-transcript.completed-RM_sent"])
+    outbox = PostgresOutbox(desk.pool)
+    assert await outbox.complete_quiet_rooms(quiet_seconds=0, limit=9) == 2
+    await outbox.mark_sent(["meetai-transcript.completed-RM_sent"])
     await desk.expire(NOW + timedelta(days=DAYS + 2))
     assert await desk.count("outbox WHERE sent_at IS NULL") == 1
     assert (await desk.count("outbox"), await desk.count("dead_letters"), await desk.count("lines")) == (1, 0, 0)

@@ -141,7 +141,7 @@ class FakeStore:
             present=len(present),
             present_ranges=ranges_of(present)[: MAX_RANGES + 1],
             named_lost=len(named - present),
-            closed=about.closed,
+            closed_for_seconds=0.0 if about.closed else None,
         )
 
 

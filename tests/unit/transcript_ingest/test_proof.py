@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.unit.transcript_ingest.fakes import ranges_of
 from tests.unit.transcript_ingest.producing import uuid7
 
@@ -23,7 +24,7 @@ def record(
         present=len(present),
         present_ranges=ranges_of(present)[: MAX_RANGES + 1],
         named_lost=named_lost,
-        closed=closed,
+        closed_for_seconds=30.0 if closed else None,
     )
 
 
@@ -73,3 +74,14 @@ def test_verdict_says_why_when_a_meeting_is_judged(records: list[ProducerRecord]
     integrity = prove("standup", records)
     assert (integrity.verdict, integrity.reason) == (verdict, reason)
     assert len(integrity.producers) == len(records)
+
+
+def test_nothing_is_complete_until_it_has_been_quiet() -> None:
+    """By the producer that closed last; what is missing is named all the same."""
+    long_closed, just_closed = record(2, {1, 2}), replace(record(1, {1}), closed_for_seconds=3.0)
+    assert prove("standup", [long_closed], quiet_seconds=30).verdict == "complete"
+    integrity = prove("standup", [long_closed, just_closed], quiet_seconds=30)
+    assert integrity.verdict == "unproven"
+    assert "30 s have not passed" in integrity.reason
+    assert all(producer.closed for producer in integrity.producers)
+    assert prove("standup", [replace(just_closed, declared=4)], quiet_seconds=30).verdict == "incomplete"

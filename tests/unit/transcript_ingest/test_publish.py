@@ -13,8 +13,8 @@ from tests.waiting import until
 from meetai_contracts.events import DomainEvent
 from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.ports import Unsent
-from meetai_transcript_ingest.upkeep import relay_events, watch_outbox
-from meetai_transcript_ingest.usecases.publish import LEASE_SECONDS, PublishEvents
+from meetai_transcript_ingest.upkeep import complete_rooms, relay_events, watch_outbox
+from meetai_transcript_ingest.usecases.publish import LEASE_SECONDS, CompleteRooms, PublishEvents
 
 
 def event(number: int) -> DomainEvent:
@@ -28,6 +28,12 @@ class FakeOutbox:
         self.pending = {event.id: event for event in events}
         self.leased: set[str] = set()
         self.leases: list[float] = []
+        self.quiet_rooms: list[int] = []
+        self.asked_for: list[float] = []
+
+    async def complete_quiet_rooms(self, *, quiet_seconds: float, limit: int) -> int:
+        self.asked_for.append(quiet_seconds)
+        return self.quiet_rooms.pop(0) if self.quiet_rooms else 0
 
     async def claim(self, *, limit: int, lease_seconds: float) -> tuple[DomainEvent, ...]:
         free = [event for event in self.pending.values() if event.id not in self.leased][:limit]
@@ -99,3 +105,21 @@ async def test_relay_goes_on_when_the_stream_was_away() -> None:
     relay.cancel()
     watch.cancel()
     assert observer.postponed_work[0] == "publish"
+
+
+async def test_rooms_are_looked_at_again_at_once_while_there_are_any() -> None:
+    """Many that end together aren't a second apart; then it waits."""
+    outbox, observer = FakeOutbox(), FakeObserver()
+    outbox.quiet_rooms = [50, 7]
+    sleeps: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        await asyncio.sleep(0.001)
+
+    looking = asyncio.create_task(
+        complete_rooms(CompleteRooms(outbox, quiet_seconds=60), observer=observer, sleep=sleep)
+    )
+    await until(lambda: sleeps)
+    looking.cancel()
+    assert outbox.asked_for[:3] == [60, 60, 60]

@@ -55,7 +55,12 @@ def services(
     return (
         service("token", needs=("LIVEKIT_PUBLIC_URL",)),
         service("webhook_bridge", needs=("DATABASE_URL", "REDIS_URL", *inngest), has_tables=True),
-        service("transcript_ingest", needs=("DATABASE_URL", "REDIS_URL"), has_tables=True),
+        service(
+            "transcript_ingest",
+            needs=("DATABASE_URL", "REDIS_URL"),
+            has_tables=True,
+            COMPLETION_QUIET_SECONDS="5",  # who watches a demo doesn't want to wait a minute for its proof
+        ),
         service(
             "agent",
             needs=("REDIS_URL",),

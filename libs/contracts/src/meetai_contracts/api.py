@@ -189,8 +189,8 @@ class Integrity(Struct, frozen=True, rename="camel"):
     """Whether a meeting's transcript is all that was said.
 
     Attributes:
-        verdict: `complete`: every producer closed, nothing missing. `incomplete`: something is missing, and which is
-            listed. `unproven`: a producer hasn't closed, or none ever opened.
+        verdict: `complete`: every producer closed some time ago, nothing missing. `incomplete`: something is missing, and which
+            is listed. `unproven`: a producer hasn't closed or only just has, or none ever opened.
         reason: The verdict in words.
     """
 

@@ -59,7 +59,7 @@ class RoomFinished(Struct, frozen=True, rename="camel"):
 
 
 class TranscriptCompleted(Struct, frozen=True, rename="camel"):
-    """`meetai/transcript.completed`: every producer of a room sid has closed, and all it declared is stored."""
+    """`meetai/transcript.completed`: every producer of a room sid has closed, all it declared is stored, and for a while no other has opened."""
 
     meeting_id: str
     room_sid: str

@@ -50,13 +50,20 @@ from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.http.search import search_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_transcript_ingest.upkeep import expire, finish_erasures, keep_partitions_ahead, relay_events, watch_outbox
+from meetai_transcript_ingest.upkeep import (
+    complete_rooms,
+    expire,
+    finish_erasures,
+    keep_partitions_ahead,
+    relay_events,
+    watch_outbox,
+)
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript, StoreEntries
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.follow import FollowTranscript, keep_listening
 from meetai_transcript_ingest.usecases.place import keep_lines_placed
-from meetai_transcript_ingest.usecases.publish import PublishEvents
+from meetai_transcript_ingest.usecases.publish import CompleteRooms, PublishEvents
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 from meetai_transcript_ingest.usecases.search import SearchTranscripts, search_works
 
@@ -111,9 +118,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     ]
     works = {name: work for consumer in consumers for name, work in consumer.works().items()}
     outbox = PostgresOutbox(writers)
-    publish = PublishEvents(outbox, RedisEventsStream(redis))
-    works["relay"] = partial(relay_events, publish, observer=observer, sleep=asyncio.sleep)
-    works["watch outbox"] = partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep)
+    works |= _telling(outbox, RedisEventsStream(redis), settings, observer)
     erase = EraseMeeting(PostgresErasures(writers), observer=observer, monotonic=time.monotonic)
     works["erasures"] = partial(finish_erasures, erase, observer=observer, sleep=asyncio.sleep)
     if settings.retention_days is not None:
@@ -158,7 +163,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
         routes=[
             http.routes(
                 ReadTranscript(archive),
-                ProveTranscript(archive),
+                ProveTranscript(archive, quiet_seconds=settings.completion_quiet_seconds),
                 ExportTranscript(archive, reading),
                 follow,
                 keys=settings.service_keys,
@@ -173,6 +178,19 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
         lifespan=[lifespan],
     )
     return service, follow.close
+
+
+def _telling(
+    outbox: PostgresOutbox, stream: RedisEventsStream, settings: IngestSettings, observer: PrometheusObserver
+) -> Mapping[str, Work]:
+    """What decides that a room is complete, and tells it."""
+    complete = CompleteRooms(outbox, quiet_seconds=settings.completion_quiet_seconds)
+    publish = PublishEvents(outbox, stream)
+    return {
+        "complete rooms": partial(complete_rooms, complete, observer=observer, sleep=asyncio.sleep),
+        "relay": partial(relay_events, publish, observer=observer, sleep=asyncio.sleep),
+        "watch outbox": partial(watch_outbox, outbox, observer=observer, sleep=asyncio.sleep),
+    }
 
 
 class _Search(Struct, frozen=True):

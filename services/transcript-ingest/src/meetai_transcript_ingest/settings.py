@@ -27,6 +27,8 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
         livekit_api_key, livekit_api_secret: The key pair that participants' tokens are signed with. Without it service keys
             alone may read.
         stream_clients_max: Of this process; one more is answered 503.
+        completion_quiet_seconds: How long after the last producer has closed a room counts as complete: 22 s until a killed agent's loss
+            shows, and the time in which another is there (ADR 0027).
         retention_days: Counted from the day (UTC) on which an agent's job started; unset, nothing is forgotten.
         transcript_stream_shards: The same number as the agents use; each shard is one stream.
     """
@@ -40,6 +42,9 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")] | None = None
     transcript_stream_shards: Annotated[int, Meta(ge=1, le=256, description="How many transcript streams.")] = 1
     stream_clients_max: Annotated[int, Meta(ge=0, description="How many clients may follow a meeting at once.")] = 500
+    completion_quiet_seconds: Annotated[
+        float, Meta(ge=0, le=3_600, description="How long a room must be quiet to be complete.")
+    ] = 60.0
     retention_days: Annotated[int, Meta(ge=1, le=36_500, description="How long transcripts are kept.")] | None = None
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8103
 

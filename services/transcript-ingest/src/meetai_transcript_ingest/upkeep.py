@@ -16,7 +16,7 @@ from meetai_servicekit.patience import Patience, TryLaterError
 from meetai_transcript_ingest.ports import LineStore, Observer, Outbox
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
-from meetai_transcript_ingest.usecases.publish import PublishEvents
+from meetai_transcript_ingest.usecases.publish import CompleteRooms, PublishEvents
 
 RELAY_INTERVAL_SECONDS: Final = 1.0
 """One indexed query a second and replica: a completion is told within about a second."""
@@ -47,6 +47,13 @@ async def relay_events(publish: PublishEvents, *, observer: Observer, sleep: Sle
         if published:
             observer.published(published)
         else:
+            await sleep(RELAY_INTERVAL_SECONDS)
+
+
+async def complete_rooms(complete: CompleteRooms, *, observer: Observer, sleep: Sleep) -> None:
+    """Decide which rooms are complete, as they become quiet."""
+    while True:
+        if not await attempt("complete rooms", complete, observer):
             await sleep(RELAY_INTERVAL_SECONDS)
 
 

@@ -1,3 +1,19 @@
+-- name: note_endings(room_sids)!
+INSERT INTO room_endings (room_sid) SELECT unnest(:room_sids::text[])
+ON CONFLICT (room_sid) DO UPDATE SET ended_at = now();
+
+-- name: quiet_rooms(quiet_seconds, batch)
+-- Their rows stay locked: a commit that ends something in one of these rooms waits, and notes it anew; one that has is left out.
+WITH quiet AS (
+    SELECT room_sid FROM room_endings
+    WHERE ended_at <= now() - make_interval(secs => :quiet_seconds)
+    ORDER BY ended_at
+    LIMIT :batch
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM room_endings USING quiet WHERE room_endings.room_sid = quiet.room_sid
+RETURNING room_endings.room_sid;
+
 -- name: completed_rooms(room_sids, event_ids)
 -- Of these rooms, those that are complete and of which nothing has been told. Lines are counted, by the index alone, only where
 -- every producer has closed.

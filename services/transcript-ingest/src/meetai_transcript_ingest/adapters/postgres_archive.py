@@ -137,7 +137,7 @@ def _line(row: TupleRow) -> StoredLine:
 
 
 def _record(row: TupleRow) -> ProducerRecord:
-    producer_id, room_sid, declared, stored, dead, present, firsts, lasts, named_lost, closed, erased = row
+    producer_id, room_sid, declared, stored, dead, present, firsts, lasts, named_lost, closed_for_seconds, erased = row
     return ProducerRecord(
         producer_id=producer_id,
         room_sid=room_sid,
@@ -147,6 +147,6 @@ def _record(row: TupleRow) -> ProducerRecord:
         present=present,
         present_ranges=tuple(zip(firsts, lasts, strict=True)),
         named_lost=named_lost,
-        closed=closed,
+        closed_for_seconds=closed_for_seconds,
         erased=erased,
     )

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from meetai_contracts.dead_letters import DeadLetterSummary
 from meetai_servicekit.postgres import Pool, load_queries
 from meetai_transcript_ingest.adapters.postgres import postgres_errors_translated
-from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
+from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.adapters.postgres_store import COMMIT_TIMEOUT_SECONDS, Connection, PostgresLineStore
 from meetai_transcript_ingest.domain.errors import LetterGoneError
 from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
@@ -76,7 +76,7 @@ class PostgresDeadLetters:
                 await self._note_attempt(connection, letter, "conflict", CONFLICT_DETAIL)
             else:
                 await self._remove(connection, letter.summary.id)
-                await complete_rooms(connection, written.rooms)
+                await note_endings(connection, written.rooms)
                 return Rewritten(outcome, removed=True)
             return Rewritten(outcome, removed=False)
 
@@ -105,7 +105,7 @@ class PostgresDeadLetters:
             cursor = await connection.execute(
                 _QUERIES["room_of_producer"], {"producer_id": producer_id, "meeting_id": meeting_id}
             )
-            await complete_rooms(connection, [room_sid for (room_sid,) in await cursor.fetchall()])
+            await note_endings(connection, [room_sid for (room_sid,) in await cursor.fetchall()])
 
     async def _remove(self, connection: Connection, letter_id: int) -> TupleRow:
         row = await (await connection.execute(_QUERIES["remove_letter"], {"id": letter_id})).fetchone()

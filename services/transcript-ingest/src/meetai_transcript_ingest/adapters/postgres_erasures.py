@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from meetai_servicekit.postgres import Pool, load_queries
 from meetai_transcript_ingest.adapters.postgres import postgres_errors_translated
-from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
+from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.domain.erasing import Tombstone
 
 ERASE_TIMEOUT_SECONDS: Final = 12.0
@@ -152,7 +152,7 @@ class PostgresErasures:
             counts = {"lines": lines, "deadLetters": dead_letters}
             await connection.execute(_QUERIES["bump_position"], named)
             await self._audit(connection, actor, "erasure_finished", meeting_id, counts)
-            await complete_rooms(connection, rooms)
+            await note_endings(connection, rooms)
         return False
 
     async def _audit(

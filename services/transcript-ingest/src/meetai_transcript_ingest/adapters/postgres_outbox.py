@@ -1,4 +1,4 @@
-"""The outbox in PostgreSQL: `complete_rooms` decides within a commit what is told, `PostgresOutbox` hands it to the relay.
+"""The outbox in PostgreSQL: commits note which rooms they may have completed, and what is told is decided when these are quiet.
 
 Owns what "complete" means in terms of rows (the words are `Integrity`'s), and the claims of the relay.
 """
@@ -26,20 +26,21 @@ OUTBOX_TIMEOUT_SECONDS: Final = 12.0
 _QUERIES: Final = load_queries(Path(__file__).parent / "outbox.sql")
 
 
-async def complete_rooms(connection: AsyncConnection[TupleRow], room_sids: Collection[str]) -> None:
-    """Put an event into the outbox for each of these rooms that the running transaction completes.
+async def note_endings(connection: AsyncConnection[TupleRow], room_sids: Collection[str]) -> None:
+    """Say that the running transaction may complete these rooms, in one order for all who do."""
+    if room_sids:
+        await connection.execute(_QUERIES["note_endings"], {"room_sids": sorted(room_sids)})
 
-    The transaction must hold the rows of their meetings in `meetings`: of two that commit the last two pieces at once, the
-    second then looks after the first has committed, and sees both.
-    """
-    if not room_sids:
-        return
+
+async def _complete(connection: AsyncConnection[TupleRow], room_sids: Collection[str]) -> int:
+    """Put an event into the outbox for each of these rooms that is complete; returns how many were."""
     ordered = sorted(room_sids)
     cursor = await connection.execute(
         _QUERIES["completed_rooms"],
         {"room_sids": ordered, "event_ids": [transcript_completed_id(room_sid) for room_sid in ordered]},
     )
-    for event_id, meeting_id, room_sid, lines, completed_at in await cursor.fetchall():
+    completed = await cursor.fetchall()
+    for event_id, meeting_id, room_sid, lines, completed_at in completed:
         told = TranscriptCompleted(meeting_id=meeting_id, room_sid=room_sid, lines=lines, completed_at=completed_at)
         await connection.execute(
             _QUERIES["insert_event"],
@@ -50,6 +51,7 @@ async def complete_rooms(connection: AsyncConnection[TupleRow], room_sids: Colle
                 "data": Jsonb(msgspec.to_builtins(told)),
             },
         )
+    return len(completed)
 
 
 class PostgresOutbox:
@@ -57,6 +59,16 @@ class PostgresOutbox:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    async def complete_quiet_rooms(self, *, quiet_seconds: float, limit: int) -> int:
+        """See `Outbox.complete_quiet_rooms`. One transaction: a crash leaves the rooms to whoever looks next."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(OUTBOX_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                cursor = await connection.execute(
+                    _QUERIES["quiet_rooms"], {"quiet_seconds": quiet_seconds, "batch": limit}
+                )
+                rooms = [room_sid for (room_sid,) in await cursor.fetchall()]
+                return await _complete(connection, rooms) if rooms else 0
 
     async def claim(self, *, limit: int, lease_seconds: float) -> tuple[DomainEvent, ...]:
         """See `Outbox.claim`."""

@@ -22,7 +22,7 @@ from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.copy_text import copy_blocks
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
-from meetai_transcript_ingest.adapters.postgres_outbox import complete_rooms
+from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.domain.erasing import Tombstone, spare
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
@@ -64,7 +64,7 @@ class PostgresLineStore:
         with postgres_errors_translated():
             async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 written = await self.write(connection, parcels, letters)
-                await complete_rooms(connection, written.rooms)
+                await note_endings(connection, written.rooms)
                 return written.outcome
 
     async def write(self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Written:

@@ -146,7 +146,7 @@ SELECT known.producer_id, known.room_sid, known.declared, stored.count, dead.cou
        ARRAY(SELECT lower(range) FROM unnest(present.ranges) AS range LIMIT :max_ranges),
        ARRAY(SELECT upper(range) - 1 FROM unnest(present.ranges) AS range LIMIT :max_ranges),
        (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(known.gaps - present.ranges) AS range),
-       known.closed_at IS NOT NULL,
+       extract(epoch FROM now() - known.closed_at)::float8,
        (SELECT coalesce(sum(upper(range) - lower(range)), 0)::bigint FROM unnest(known.erased) AS range)
 FROM producers AS known
 CROSS JOIN LATERAL (

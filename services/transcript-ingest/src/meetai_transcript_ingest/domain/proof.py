@@ -28,6 +28,7 @@ class ProducerRecord(Struct, frozen=True):
         present: How many are in either, or erased.
         present_ranges: The first of these ranges, ascending and apart, at most `MAX_RANGES + 1`.
         named_lost: How many it named as lost and nobody has brought since.
+        closed_for_seconds: How long ago it was closed; None while it isn't.
         erased: How many were removed on request, or came after that.
     """
 
@@ -39,8 +40,13 @@ class ProducerRecord(Struct, frozen=True):
     present: int
     present_ranges: tuple[Range, ...]
     named_lost: int
-    closed: bool
+    closed_for_seconds: float | None
     erased: int = 0
+
+    @property
+    def closed(self) -> bool:
+        """It has said that it has ended, or somebody has said so for it."""
+        return self.closed_for_seconds is not None
 
 
 def missing_ranges(declared: int, present: Sequence[Range]) -> tuple[Range, ...]:
@@ -56,16 +62,18 @@ def missing_ranges(declared: int, present: Sequence[Range]) -> tuple[Range, ...]
     return tuple(missing[:MAX_RANGES])
 
 
-def prove(meeting_id: str, records: Sequence[ProducerRecord]) -> Integrity:
+def prove(meeting_id: str, records: Sequence[ProducerRecord], *, quiet_seconds: float = 0.0) -> Integrity:
     """Judge a meeting by all its producers.
 
     Something missing outweighs a producer that is still open. A dead letter counts as missing from the transcript, though
-    not as lost: it waits to be redriven.
+    not as lost: it waits to be redriven. Until all have been closed for `quiet_seconds` another may open: a killed agent is closed by
+    whoever finds its spool, and its meeting goes on.
     """
     missing = sum(record.declared - record.present for record in records)
     named_lost = sum(record.named_lost for record in records)
     dead = sum(record.dead for record in records)
     still_open = sum(not record.closed for record in records)
+    closed_for_seconds = min((record.closed_for_seconds or 0.0 for record in records), default=0.0)
     verdict: Verdict
     if missing or dead:
         faults = []
@@ -81,6 +89,11 @@ def prove(meeting_id: str, records: Sequence[ProducerRecord]) -> Integrity:
         verdict, reason = (
             "unproven",
             f"not closed, so that more may come: {still_open} of {_count(len(records), 'producer')}",
+        )
+    elif closed_for_seconds < quiet_seconds:
+        verdict, reason = (
+            "unproven",
+            f"all stored and closed, but {quiet_seconds:g} s have not passed in which another producer may open",
         )
     else:
         declared = sum(record.declared for record in records)

@@ -18,7 +18,13 @@ class Unsent(Struct, frozen=True):
 
 
 class Outbox(Protocol):
-    """Events that were decided in the transaction that made them true."""
+    """Events that were decided, each in one transaction with what it says."""
+
+    async def complete_quiet_rooms(self, *, quiet_seconds: float, limit: int) -> int:
+        """Decide that rooms are complete: of up to `limit` that may be and in which nothing has ended for so long, those that are.
+
+        Returns for how many there is now an event; a room has one, ever.
+        """
 
     async def claim(self, *, limit: int, lease_seconds: float) -> tuple[DomainEvent, ...]:
         """Take unsent events, the oldest first, and keep others from them until the lease ends."""

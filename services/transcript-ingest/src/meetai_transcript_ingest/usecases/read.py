@@ -49,10 +49,11 @@ class ReadTranscript:
 
 
 class ProveTranscript:
-    """Whether a meeting's transcript is all that was said."""
+    """Whether a meeting's transcript is all that was said; `quiet_seconds` as for `CompleteRooms`."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, *, quiet_seconds: float = 0.0) -> None:
         self._archive = archive
+        self._quiet_seconds = quiet_seconds
 
     async def __call__(self, meeting_id: str) -> Integrity:
         """The verdict as of now.
@@ -60,4 +61,4 @@ class ProveTranscript:
         Raises:
             TryLaterError: the store is away.
         """
-        return prove(meeting_id, await self._archive.producers(meeting_id))
+        return prove(meeting_id, await self._archive.producers(meeting_id), quiet_seconds=self._quiet_seconds)
