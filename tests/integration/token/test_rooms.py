@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -17,8 +18,11 @@ from tests.servers.embedded import EmbeddedServer
 from tests.unit.token.fake_rooms import FakeRooms
 
 from meetai_servicekit.dispatches import Dispatch
+from meetai_servicekit.livekit import KeyPair
+from meetai_servicekit.secret import Secret
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
-from meetai_token.domain import GoneError, Present, RoomSetup, RoomsUnavailableError
+from meetai_token.domain.errors import GoneError, RoomsUnavailableError
+from meetai_token.domain.rooms import Present, RoomSetup
 from meetai_token.ports import Rooms
 
 WITH_AGENT = RoomSetup(metadata='{"first":1}', agent_name="meetai")
@@ -217,3 +221,43 @@ async def test_call_fails_in_time_when_livekit_is_silent(monkeypatch: pytest.Mon
             with pytest.raises(RoomsUnavailableError):
                 await rooms.create("m", WITH_AGENT)
             assert calls(registry, "create_room", "unreachable") == 1
+
+
+WRONG_SECRET = "0123456789abcdefghijklmnopqrstuv"
+
+
+async def test_other_key_pair_is_used_when_livekit_no_longer_takes_the_first(livekit: EmbeddedServer) -> None:
+    """By the very call that found out, by those beside it, and from then on; a pair that LiveKit takes is never left."""
+    for first, second in (
+        ((API_KEY, API_SECRET), ("retired", WRONG_SECRET)),
+        (("retired", WRONG_SECRET), (API_KEY, API_SECRET)),
+    ):
+        registry = CollectorRegistry()
+        rooms = LiveKitRooms(
+            url=livekit.url,
+            api_key=first[0],
+            api_secret=first[1],
+            next_key_pair=KeyPair(second[0], Secret(second[1])),
+            registry=registry,
+        )
+        async with rooms.connected():
+            await asyncio.gather(rooms.check(), rooms.check(), rooms.check())
+            assert rooms.keys.current.api_key == API_KEY
+            await rooms.check()
+        assert calls(registry, "list_rooms", "ok") == 4
+
+
+async def test_check_fails_when_livekit_takes_neither_key_pair(livekit: EmbeddedServer) -> None:
+    """Once each, and no more."""
+    registry = CollectorRegistry()
+    rooms = LiveKitRooms(
+        url=livekit.url,
+        api_key="one",
+        api_secret=WRONG_SECRET,
+        next_key_pair=KeyPair("two", Secret(WRONG_SECRET)),
+        registry=registry,
+    )
+    async with rooms.connected():
+        with pytest.raises(RoomsUnavailableError, match="401"):
+            await rooms.check()
+    assert calls(registry, "list_rooms", "401") == 2

@@ -17,7 +17,7 @@ import pytest
 from livekit import rtc
 from livekit.api import LiveKitAPI
 from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest, ListRoomsRequest
-from tests.integration.token.livekit_server import API_SECRET
+from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.integration.token.token_process import KEYS, TokenProcess, environment, token_process
 from tests.servers.embedded import EmbeddedServer
 
@@ -237,6 +237,17 @@ def test_service_says_so_in_time_when_livekit_is_away(
         assert "LiveKit" in answer.json()["detail"]
         assert service.terminate() == 0
         assert "Traceback" not in service.log()
+
+
+def test_token_opens_the_room_when_livekit_has_changed_keys(
+    livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The first pair is gone from LiveKit: the very first token is signed with the second."""
+    environment = {"LIVEKIT_API_KEY": "retired", "LIVEKIT_API_SECRET": "0123456789abcdefghijklmnopqrstuv"}
+    environment |= {"LIVEKIT_API_KEY_NEXT": API_KEY, "LIVEKIT_API_SECRET_NEXT": API_SECRET}
+    with token_process(tmp_path_factory.mktemp("token"), livekit.url, environment) as service:
+        answer = service.ask("rotated", ANN)
+        assert claims_of(answer.json()["participantToken"])["iss"] == API_KEY
 
 
 def test_service_ends_well_when_told_to(livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from meetai_servicekit.dispatches import Dispatch
-from meetai_token.domain import GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
+from meetai_token.domain.errors import GoneError, RoomsUnavailableError
+from meetai_token.domain.rooms import LiveRoom, Present, RoomSetup
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

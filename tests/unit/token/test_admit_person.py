@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import NEW_YEAR, FakeClock, FakeRooms
 
 from meetai_contracts.api import TokenRequest
-from meetai_token.domain import RefusedError, RoomsUnavailableError, caller_of_key
+from meetai_token.domain.errors import RefusedError, RoomsUnavailableError
+from meetai_token.domain.policy import caller_of_claims, caller_of_key
 from meetai_token.ports import Grant
 from meetai_token.usecases import AdmitPerson, PrepareRoom
 
@@ -95,6 +96,26 @@ async def test_live_room_stays_as_it_is_when_the_caller_may_not_shape_it(
     assert (door.rooms.calls, door.rooms.rooms["m"].metadata) == before
     await door.admit("m", request, host)
     assert door.rooms.rooms["m"].metadata != before[1]
+
+
+@pytest.mark.parametrize(
+    ("meeting_id", "request_", "field"),
+    [
+        ("other", TokenRequest(user_id="ann", user_name="Ann"), "meetingId"),
+        ("m", TokenRequest(user_id="bob", user_name="Ann"), "userId"),
+        ("m", TokenRequest(user_id="ann", user_name="Bob"), "userName"),
+        ("m", TokenRequest(user_id="ann", user_name="Ann", role="host"), "role"),
+    ],
+)
+async def test_person_gets_no_token_when_their_claims_say_otherwise(
+    door: Door, meeting_id: str, request_: TokenRequest, field: str
+) -> None:
+    """Claims decide room, person and role, whatever the request says; LiveKit isn't even asked."""
+    ann = caller_of_claims("ann", "m", "participant", "Ann")
+    with pytest.raises(RefusedError) as refusal:
+        await door.admit(meeting_id, request_, ann)
+    assert refusal.value.field == field
+    assert (door.rooms.calls, door.mint.grants) == ([], [])
 
 
 async def test_no_token_is_minted_when_livekit_is_away(door: Door) -> None:

@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meetai_contracts.api import Role
-from meetai_token.domain import (
-    GRANTS,
-    RIGHTS_OF_ROLE,
-    ROLES_BY_RANK,
-    Caller,
-    Grants,
-    RefusedError,
-    Right,
-    caller_of_key,
-)
+from meetai_token.domain.errors import RefusedError
+from meetai_token.domain.policy import GRANTS, RIGHTS_OF_ROLE, ROLES_BY_RANK, Caller, Grants, Right, caller_of_key
 
 ROLES = st.sampled_from(ROLES_BY_RANK)
 SCOPES = st.frozensets(

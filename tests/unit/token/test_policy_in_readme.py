@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meetai_contracts.api import Role
-from meetai_token.domain import GRANTS, RIGHTS_OF_SCOPE, ROLES_BY_RANK, caller_of_key
+from meetai_token.domain.policy import GRANTS, RIGHTS_OF_SCOPE, ROLES_BY_RANK, caller_of_key
 
 README = Path(__file__).parents[3] / "services" / "token" / "README.md"
 RIGHTS = ("see", "shape", "manage")

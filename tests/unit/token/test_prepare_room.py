@@ -10,13 +10,8 @@ from tests.unit.token.fake_rooms import FakeClock, FakeRoom, FakeRooms
 
 from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, parse_room_metadata, write_room_metadata
 from meetai_servicekit.dispatches import DISPATCH_SETTLES_SECONDS
-from meetai_token.domain import (
-    DEFAULT_AGENT,
-    MetadataTooLargeError,
-    RoomsUnavailableError,
-    RoomWish,
-    default_meeting_name,
-)
+from meetai_token.domain.errors import MetadataTooLargeError, RoomsUnavailableError
+from meetai_token.domain.rooms import DEFAULT_AGENT, RoomWish, default_meeting_name
 from meetai_token.usecases import PrepareRoom, prepare_room
 
 ID = "standup"

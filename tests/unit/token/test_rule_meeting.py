@@ -8,7 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.token.fake_rooms import NEW_YEAR, FakeClock, FakeRoom, FakeRooms
 
-from meetai_token.domain import Caller, NotLiveError, Present, RefusedError, RoomsUnavailableError, caller_of_key
+from meetai_token.domain.errors import NotLiveError, RefusedError, RoomsUnavailableError
+from meetai_token.domain.policy import Caller, caller_of_key
+from meetai_token.domain.rooms import Present
 from meetai_token.usecases import RuleMeeting, rule_meeting
 
 ADMIN = caller_of_key("crm", {"meetings:admin"})

@@ -12,8 +12,11 @@ from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 
 from meetai_contracts.api import Role
+from meetai_servicekit.livekit import KeyPair, KeyPairs
+from meetai_servicekit.secret import Secret
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
-from meetai_token.domain import GRANTS, ROLES_BY_RANK, RoomSetup
+from meetai_token.domain.policy import GRANTS, ROLES_BY_RANK
+from meetai_token.domain.rooms import RoomSetup
 from meetai_token.ports import Grant
 
 API_KEY, API_SECRET = "devkey", "0123456789abcdefghijklmnopqrstuv"
@@ -59,7 +62,7 @@ def claims_of_sdk(like: Grant) -> dict[str, object]:
 def test_claims_equal_the_sdks_when_the_input_is_the_same(role: Role, agent_name: str | None) -> None:
     """Claim by claim; only `jti` is ours alone, and the SDK takes its times from its own clock."""
     asked = grant(role, agent_name)
-    ours = claims_of(LiveKitTokenMint(api_key=API_KEY, api_secret=API_SECRET).mint(asked))
+    ours = claims_of(LiveKitTokenMint(KeyPairs(KeyPair(API_KEY, Secret(API_SECRET)))).mint(asked))
     theirs = claims_of_sdk(asked)
     assert ours.pop("jti") == "4a9c"
     for claim in ("nbf", "exp"):
@@ -69,7 +72,7 @@ def test_claims_equal_the_sdks_when_the_input_is_the_same(role: Role, agent_name
 
 def test_sdk_verifies_the_token_when_it_is_ours() -> None:
     """LiveKit's own verifier reads back who, where and what."""
-    token = LiveKitTokenMint(api_key=API_KEY, api_secret=API_SECRET).mint(grant("viewer", "meetai"))
+    token = LiveKitTokenMint(KeyPairs(KeyPair(API_KEY, Secret(API_SECRET)))).mint(grant("viewer", "meetai"))
     claims = TokenVerifier(API_KEY, API_SECRET).verify(token)
     assert (claims.identity, claims.name) == ("user-1", "Zoë")
     assert claims.video is not None
@@ -82,7 +85,7 @@ def test_sdk_verifies_the_token_when_it_is_ours() -> None:
 def test_token_has_exactly_these_bytes_when_the_grant_is_this() -> None:
     """The claims as they stand in the token, so that no claim appears or goes unseen."""
     asked = grant("participant", "meetai", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-    token = LiveKitTokenMint(api_key=API_KEY, api_secret=API_SECRET).mint(asked)
+    token = LiveKitTokenMint(KeyPairs(KeyPair(API_KEY, Secret(API_SECRET)))).mint(asked)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
     assert jwt.decode(token, options={"verify_signature": False}) == {
         "iss": "devkey",

@@ -28,6 +28,13 @@ def test_no_page_may_call_when_nothing_is_set() -> None:
         ({"CORS_ORIGINS": "https://*.example.com"}, "CORS_ORIGINS"),
         ({"CORS_ORIGINS": "meet.example.com"}, "CORS_ORIGINS"),
         ({"CORS_ORIGINS": "https://meet.example.com/"}, "CORS_ORIGINS"),
+        ({"LIVEKIT_API_KEY_NEXT": "next"}, "LIVEKIT_API_KEY_NEXT"),
+        ({"LIVEKIT_API_KEY_NEXT": "devkey", "LIVEKIT_API_SECRET_NEXT": "v" * 32}, "LIVEKIT_API_KEY_NEXT"),
+        ({"OIDC_ISSUER": "https://id.example.com"}, "OIDC_AUDIENCE"),
+        ({"OIDC_AUDIENCE": "meetai"}, "OIDC_AUDIENCE"),
+        ({"OIDC_ISSUER": "http://id.example.com", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "http://127.0.0.1.evil.org", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "https://id.example.com/?x=1", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
         ({"TOKEN_TTL_SECONDS": "21601"}, "TOKEN_TTL_SECONDS"),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,6 +23,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram
 
 from meetai_servicekit.dispatches import Dispatch
+from meetai_servicekit.secret import Secret
 
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -43,6 +44,28 @@ class Refusals(Struct, frozen=True):
     by_status: Mapping[int, type[Exception]]
 
 
+class KeyPair(Struct, frozen=True):
+    """A key that LiveKit knows, and its secret."""
+
+    api_key: str
+    api_secret: Secret
+
+
+class KeyPairs:
+    """One or two pairs, so that LiveKit's can be changed without a gap. The first is in use until it is left."""
+
+    def __init__(self, *pairs: KeyPair) -> None:
+        self.pairs = pairs
+        self.current = pairs[0]
+
+    def leave(self, refused: KeyPair) -> bool:
+        """LiveKit doesn't take this one any more; whether there is another to use."""
+        if self.current is refused and len(self.pairs) > 1:
+            self.current = next(pair for pair in self.pairs if pair is not refused)
+            log.warning("livekit_key_left", api_key=refused.api_key)
+        return self.current is not refused
+
+
 class LiveKitServer:
     """One LiveKit server, over a pool of connections that `connected` opens and closes. Every call raises a refusal."""
 
@@ -55,13 +78,13 @@ class LiveKitServer:
         registry: CollectorRegistry,
         refusals: Refusals,
         call_timeout_seconds: float,
+        next_key_pair: KeyPair | None = None,
     ) -> None:
         self._url = url
-        self._api_key = api_key
-        self._api_secret = api_secret
+        self.keys = KeyPairs(KeyPair(api_key, Secret(api_secret)), *([next_key_pair] if next_key_pair else []))
         self._refusals = refusals
         self._call_timeout_seconds = call_timeout_seconds
-        self._connected: LiveKitAPI | None = None
+        self._connected: dict[str, LiveKitAPI] = {}
         self._call_seconds = Histogram(
             "meetai_livekit_call_seconds",
             "Time of one call to LiveKit's server API.",
@@ -75,12 +98,15 @@ class LiveKitServer:
         """Calls can be made within the block. Doesn't wait for the server."""
         timeout = aiohttp.ClientTimeout(total=self._call_timeout_seconds)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            # failover is for LiveKit Cloud's regions; it would try again for longer than our callers wait
-            self._connected = LiveKitAPI(self._url, self._api_key, self._api_secret, session=session, failover=False)
+            for pair in self.keys.pairs:
+                # failover is for LiveKit Cloud's regions; it would try again for longer than our callers wait
+                self._connected[pair.api_key] = LiveKitAPI(
+                    self._url, pair.api_key, pair.api_secret.reveal(), session=session, failover=False
+                )
             try:
                 yield
             finally:
-                self._connected = None
+                self._connected.clear()
 
     async def set_metadata(self, room: str, metadata: str) -> None:
         """Change a live room's metadata."""
@@ -104,10 +130,23 @@ class LiveKitServer:
 
     @property
     def api(self) -> LiveKitAPI:
-        """The SDK's client."""
-        if self._connected is None:
+        """The SDK's client, with the key pair in use."""
+        if not self._connected:
             raise RuntimeError("LiveKit is called outside `connected`")
-        return self._connected
+        return self._connected[self.keys.current.api_key]
+
+    async def with_either_key(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Make some calls, and the same once more where LiveKit refuses the key pair in use and there is another.
+
+        Refusals need an error of their own for status 401.
+        """
+        used = self.keys.current
+        try:
+            return await attempt()
+        except self._refusals.by_status[HTTPStatus.UNAUTHORIZED]:
+            if not self.keys.leave(used):
+                raise
+        return await attempt()
 
     async def call(self, name: str, call: Awaitable[T]) -> T:
         """Await a call of the SDK's, within the time limit; `name` is its metric's label."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from litestar import Litestar
@@ -19,7 +20,8 @@ from meetai_servicekit.settings import load_or_exit
 from meetai_token import http
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
-from meetai_token.domain import RoomsUnavailableError
+from meetai_token.adapters.oidc import OidcPeople
+from meetai_token.domain.errors import RoomsUnavailableError
 from meetai_token.http.door import Door
 from meetai_token.settings import TokenSettings
 from meetai_token.usecases import AdmitPerson, PrepareRoom, RuleMeeting
@@ -35,19 +37,29 @@ def run(environ: Mapping[str, str]) -> int:
 def create_app(settings: TokenSettings) -> HttpService:
     """The application. Nothing is opened before it starts up."""
     registry = CollectorRegistry()
-    api_key, api_secret = settings.livekit_api_key, settings.livekit_api_secret.reveal()
-    rooms = LiveKitRooms(url=settings.livekit_url, api_key=api_key, api_secret=api_secret, registry=registry)
+    rooms = LiveKitRooms(
+        url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret.reveal(),
+        next_key_pair=settings.next_key_pair,
+        registry=registry,
+    )
     admit_person = AdmitPerson(
         PrepareRoom(rooms, agent_name=settings.agent_name, now=_now),
-        LiveKitTokenMint(api_key=api_key, api_secret=api_secret),
+        LiveKitTokenMint(rooms.keys),
         ttl_seconds=settings.token_ttl_seconds,
         now=_now,
         new_id=uuid.uuid4,
     )
 
+    people = _people(settings)
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
-        async with rooms.connected():
+        async with AsyncExitStack() as opened:
+            await opened.enter_async_context(rooms.connected())
+            if people is not None:
+                await opened.enter_async_context(people.connected())
             yield
 
     async def livekit_answers() -> None:
@@ -63,6 +75,7 @@ def create_app(settings: TokenSettings) -> HttpService:
                 Door(admit_person, server_url=settings.server_url, registry=registry),
                 RuleMeeting(rooms),
                 keys=settings.service_keys,
+                people=people,
                 agent_name=settings.agent_name,
             )
         ],
@@ -70,6 +83,18 @@ def create_app(settings: TokenSettings) -> HttpService:
         readiness={"livekit": livekit_answers},
         registry=registry,
         lifespan=[lifespan],
+    )
+
+
+def _people(settings: TokenSettings) -> OidcPeople | None:
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    return OidcPeople(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        meeting_claim=settings.oidc_meeting_claim,
+        role_claim=settings.oidc_role_claim,
+        now=time.monotonic,
     )
 
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from meetai_contracts.api import Role
 from meetai_servicekit.dispatches import Dispatch
-from meetai_token.domain import LiveRoom, RoomSetup
+from meetai_token.domain.policy import Caller
+from meetai_token.domain.rooms import LiveRoom, RoomSetup
 
 
 class Rooms(Protocol):
@@ -67,3 +68,15 @@ class TokenMint(Protocol):
 
     def mint(self, grant: Grant) -> str:
         """Sign a token that says exactly this, with the grants of the role."""
+
+
+class People(Protocol):
+    """People by the tokens that an identity provider gives them."""
+
+    async def caller_of(self, token: str) -> Caller | None:
+        """Whose token this is; None for one that isn't good.
+
+        Raises:
+            RefusedError: a good token that gives nothing here.
+            CallersUnavailableError: it can't be told now.
+        """

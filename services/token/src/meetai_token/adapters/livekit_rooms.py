@@ -16,12 +16,14 @@ from livekit.protocol.room import (
     DeleteRoomRequest,
     ListParticipantsRequest,
     ListRoomsRequest,
+    ListRoomsResponse,
     RoomParticipantIdentity,
 )
 from prometheus_client import CollectorRegistry
 
-from meetai_servicekit.livekit import LiveKitServer, Refusals, instant
-from meetai_token.domain import GoneError, LiveRoom, Present, RoomSetup, RoomsUnavailableError
+from meetai_servicekit.livekit import KeyPair, LiveKitServer, Refusals, instant
+from meetai_token.domain.errors import GoneError, RoomsUnavailableError
+from meetai_token.domain.rooms import LiveRoom, Present, RoomSetup
 
 CALL_TIMEOUT_SECONDS: Final = 1.5
 """One call. They take 1-5 ms; a node that has died lets routed calls wait 3 s (FACTS, LiveKit server)."""
@@ -30,16 +32,32 @@ NO_ROOM: Final = "\0"
 """No meeting id holds a control character, so no room has this name."""
 
 
-class LiveKitRooms(LiveKitServer):
-    """The rooms of one LiveKit server."""
+class _KeyRefusedError(RoomsUnavailableError):
+    """LiveKit doesn't know the key, or its secret is another."""
 
-    def __init__(self, *, url: str, api_key: str, api_secret: str, registry: CollectorRegistry) -> None:
+
+class LiveKitRooms(LiveKitServer):
+    """The rooms of one LiveKit server. What a use case calls first is tried with either key pair; the rest follows it."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        registry: CollectorRegistry,
+        next_key_pair: KeyPair | None = None,
+    ) -> None:
         super().__init__(
             url=url,
             api_key=api_key,
             api_secret=api_secret,
+            next_key_pair=next_key_pair,
             registry=registry,
-            refusals=Refusals(away=RoomsUnavailableError, by_status={HTTPStatus.NOT_FOUND: GoneError}),
+            refusals=Refusals(
+                away=RoomsUnavailableError,
+                by_status={HTTPStatus.NOT_FOUND: GoneError, HTTPStatus.UNAUTHORIZED: _KeyRefusedError},
+            ),
             call_timeout_seconds=CALL_TIMEOUT_SECONDS,
         )
 
@@ -47,7 +65,7 @@ class LiveKitRooms(LiveKitServer):
         """Make the room unless it is live; returns the metadata it has. A live room is left as it is."""
         agents = [RoomAgentDispatch(agent_name=setup.agent_name)] if setup.agent_name else []
         request = CreateRoomRequest(name=meeting_id, metadata=setup.metadata, agents=agents)
-        room = await self.call("create_room", self.api.room.create_room(request))
+        room = await self.with_either_key(lambda: self.call("create_room", self.api.room.create_room(request)))
         return room.metadata
 
     async def has_agent(self, meeting_id: str) -> bool:
@@ -62,7 +80,7 @@ class LiveKitRooms(LiveKitServer):
         LiveKit lists rooms and participants of a dead node for ever (FACTS), so a call that is routed to the room's node goes
         along: where nobody answers that, `RoomsUnavailableError` is the truth.
         """
-        listed = await self.call("list_rooms", self.api.room.list_rooms(ListRoomsRequest(names=[meeting_id])))
+        listed = await self._list(meeting_id)
         if not listed.rooms:
             return None
         try:
@@ -80,14 +98,14 @@ class LiveKitRooms(LiveKitServer):
     async def remove(self, meeting_id: str, identity: str) -> None:
         """Make somebody leave. Raises `GoneError` if they aren't there."""
         request = RoomParticipantIdentity(room=meeting_id, identity=identity)
-        await self.call("remove_participant", self.api.room.remove_participant(request))
+        await self.with_either_key(lambda: self.call("remove_participant", self.api.room.remove_participant(request)))
 
     async def end(self, meeting_id: str) -> None:
         """Make everybody leave, and the room with them. Raises `GoneError` if there is no such room.
 
         `create_room` before it adopts a room whose node has died, without which `delete_room` would wait for that node.
         """
-        listed = await self.call("list_rooms", self.api.room.list_rooms(ListRoomsRequest(names=[meeting_id])))
+        listed = await self._list(meeting_id)
         if not listed.rooms:
             raise GoneError("no such room")
         await self.call("create_room", self.api.room.create_room(CreateRoomRequest(name=meeting_id)))
@@ -95,7 +113,11 @@ class LiveKitRooms(LiveKitServer):
 
     async def check(self) -> None:
         """Whether LiveKit answers and takes our key; asks for a room that can't be."""
-        await self.call("list_rooms", self.api.room.list_rooms(ListRoomsRequest(names=[NO_ROOM])))
+        await self._list(NO_ROOM)
+
+    async def _list(self, meeting_id: str) -> ListRoomsResponse:
+        request = ListRoomsRequest(names=[meeting_id])
+        return await self.with_either_key(lambda: self.call("list_rooms", self.api.room.list_rooms(request)))
 
 
 def _present(found: ParticipantInfo) -> Present:

@@ -12,7 +12,8 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from meetai_token.domain import GRANTS
+from meetai_servicekit.livekit import KeyPairs
+from meetai_token.domain.policy import GRANTS
 from meetai_token.ports import Grant
 
 ALGORITHM: Final = "HS256"
@@ -39,20 +40,19 @@ class _Claims(Struct, frozen=True, rename="camel"):
 
 
 class LiveKitTokenMint:
-    """Signs with one of LiveKit's key pairs."""
+    """Signs with the key pair in use."""
 
-    def __init__(self, *, api_key: str, api_secret: str) -> None:
-        self._api_key = api_key
-        self._api_secret = api_secret.encode()
+    def __init__(self, keys: KeyPairs) -> None:
+        self._keys = keys
         self._signer = jwt.PyJWS(algorithms=[ALGORITHM])
         self._video = {role: msgspec.to_builtins(grants) for role, grants in GRANTS.items()}
 
     def mint(self, grant: Grant) -> str:
         """Sign a token that says exactly this, with the grants of the role."""
-        setup = grant.setup
+        setup, pair = grant.setup, self._keys.current
         agents = (_AgentDispatch(setup.agent_name),) if setup.agent_name else ()
         claims = _Claims(
-            iss=self._api_key,
+            iss=pair.api_key,
             sub=grant.identity,
             jti=grant.jti,
             nbf=int(grant.not_before.timestamp()),
@@ -61,4 +61,4 @@ class LiveKitTokenMint:
             video={**self._video[grant.role], "room": grant.meeting_id},
             room_config=_RoomConfiguration(setup.metadata, agents),
         )
-        return self._signer.encode(msgspec.json.encode(claims), self._api_secret, algorithm=ALGORITHM)
+        return self._signer.encode(msgspec.json.encode(claims), pair.api_secret.reveal(), algorithm=ALGORITHM)

@@ -19,15 +19,18 @@ from meetai_token.http.door import Door
 from meetai_token.http.meetings import meeting_routes
 from meetai_token.http.refusals import EXCEPTION_HANDLERS
 from meetai_token.http.token_source import token_source_routes
+from meetai_token.ports import People
 from meetai_token.usecases import RuleMeeting
 
 
-def routes(door: Door, rule_meeting: RuleMeeting, *, keys: ServiceKeys, agent_name: str) -> Router:
+def routes(
+    door: Door, rule_meeting: RuleMeeting, *, keys: ServiceKeys, people: People | None, agent_name: str
+) -> Router:
     """This service's own routes."""
     return Router(
         "/",
         route_handlers=[*meeting_routes(door, rule_meeting), *token_source_routes(door, agent_name=agent_name)],
-        guards=[known_caller(keys)],
+        guards=[known_caller(keys, people)],
         security=[{"bearer": []}],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 from meetai_contracts.api import TokenRequest
-from meetai_token.domain import Caller
+from meetai_token.domain.policy import Caller
 from meetai_token.usecases import Admission, AdmitPerson
 
 NOT_STORED: Final = {"Cache-Control": "no-store"}

@@ -10,7 +10,8 @@ from litestar.params import FromPath, JSONBody
 
 from meetai_contracts.api import MeetingState, PresentPerson, TokenRequest, TokenResponse
 from meetai_servicekit.paths import id_from_path, meeting_id_from_path
-from meetai_token.domain import Caller, LiveRoom, read_metadata
+from meetai_token.domain.policy import Caller
+from meetai_token.domain.rooms import LiveRoom, read_metadata
 from meetai_token.http.door import NOT_STORED, Door
 from meetai_token.http.refusals import MINTING, RULING
 from meetai_token.usecases import RuleMeeting

@@ -15,15 +15,21 @@ from meetai_servicekit.problems import (
     from_unavailable,
     problem_response,
 )
-from meetai_token.domain import MetadataTooLargeError, NotLiveError, RefusedError, RoomsUnavailableError
+from meetai_token.domain.errors import (
+    CallersUnavailableError,
+    MetadataTooLargeError,
+    NotLiveError,
+    RefusedError,
+    RoomsUnavailableError,
+)
 
 BAD_INPUT: Final = {400: "Something in the request is not acceptable; `errors` names it"}
 NOT_LIVE: Final = {404: "No such meeting is live, or nobody of this identity is in it"}
 TOO_LARGE: Final = {413: "The body is larger than 32 KiB"}
 ALWAYS: Final = {
-    401: "No service key that is valid now",
+    401: "No service key and no identity provider's token that is valid now",
     403: "The caller may not ask for this; `errors` names the field where one is refused",
-    503: "LiveKit is away; try again after `Retry-After` seconds",
+    503: "LiveKit or the identity provider is away; try again after `Retry-After` seconds",
 }
 
 MINTING: Final = described_problems({**BAD_INPUT, **TOO_LARGE, **ALWAYS})
@@ -32,7 +38,7 @@ RULING: Final = described_problems({**BAD_INPUT, **NOT_LIVE, **ALWAYS})
 
 def _refused(_request: Request[Any, Any, Any], error: RefusedError) -> Response[bytes]:
     if not error.field:
-        return problem_response(403, f"This {error.reason}.")
+        return problem_response(403, error.reason)
     errors = (FieldError(field=error.field, message=error.reason),)
     return problem_response(403, "The caller may not ask for this.", errors=errors)
 
@@ -49,9 +55,14 @@ def _livekit_away(request: Request[Any, Any, Any], _error: RoomsUnavailableError
     return from_unavailable(request, UnavailableError("LiveKit"))
 
 
+def _provider_away(request: Request[Any, Any, Any], _error: CallersUnavailableError) -> Response[bytes]:
+    return from_unavailable(request, UnavailableError("The identity provider"))
+
+
 EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {
     RefusedError: _refused,
     MetadataTooLargeError: _too_large,
     NotLiveError: _not_live,
     RoomsUnavailableError: _livekit_away,
+    CallersUnavailableError: _provider_away,
 }

@@ -18,7 +18,8 @@ from msgspec import Meta, Struct
 from meetai_contracts.api import TokenRequest
 from meetai_contracts.identifiers import check_id, check_name
 from meetai_servicekit.problems import InvalidFieldError
-from meetai_token.domain import Caller, RefusedError
+from meetai_token.domain.errors import RefusedError
+from meetai_token.domain.policy import Caller
 from meetai_token.http.door import NOT_STORED, Door
 from meetai_token.http.refusals import MINTING
 

@@ -10,7 +10,8 @@ import structlog
 from msgspec import UNSET, Struct
 
 from meetai_contracts.api import Role, TokenRequest
-from meetai_token.domain import Caller, RoomWish
+from meetai_token.domain.policy import Caller
+from meetai_token.domain.rooms import RoomWish
 from meetai_token.ports import Grant, TokenMint
 from meetai_token.usecases.prepare_room import PrepareRoom
 

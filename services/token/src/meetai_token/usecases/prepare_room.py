@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from meetai_servicekit.dispatches import Dispatch, is_on_its_way
-from meetai_token.domain import RoomSetup, RoomsUnavailableError, RoomWish, read_metadata, setup_for, wanted_metadata
+from meetai_token.domain.errors import RoomsUnavailableError
+from meetai_token.domain.rooms import RoomSetup, RoomWish, read_metadata, setup_for, wanted_metadata
 from meetai_token.ports import Rooms
 
 ROOM_BUDGET_SECONDS: Final = 1.7

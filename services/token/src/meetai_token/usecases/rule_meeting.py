@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from meetai_token.domain import Caller, GoneError, LiveRoom, NotLiveError, Right, RoomsUnavailableError
+from meetai_token.domain.errors import GoneError, NotLiveError, RoomsUnavailableError
+from meetai_token.domain.policy import Caller, Right
+from meetai_token.domain.rooms import LiveRoom
 from meetai_token.ports import Rooms
 from meetai_token.usecases.prepare_room import ROOM_BUDGET_SECONDS
 

@@ -1,20 +1,15 @@
-"""What may be done in a meeting, by whom, and what a room must know. Pure: no I/O, no clock.
-
-Owns the policy (`GRANTS`), and how a caller's wish and a live room's metadata become one. Whoever changes a grant changes
-it here and nowhere else.
-"""
+"""Who may do what. Whoever changes a grant or a right changes it here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from meetai_contracts.api import Role
-from meetai_contracts.codec import ContractError
-from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, parse_room_metadata, write_room_metadata
+from meetai_contracts.identifiers import check_id, check_name
+from meetai_token.domain.errors import RefusedError
 
 
 class Grants(Struct, frozen=True, rename="camel", kw_only=True):
@@ -71,92 +66,6 @@ RIGHTS_OF_SCOPE: Final[Mapping[str, frozenset[Right]]] = {
 }
 """And what a service key may ask, for any meeting. Its scope `tokens:<role>` also lets it give that role and all below."""
 
-DEFAULT_AGENT: Final = AgentData(name="MeetAI", instructions="Take part in the meeting, and help when you are asked.")
-"""Who joins where the caller has no wish."""
-
-
-class TokenServiceError(Exception):
-    """Base of all that this service raises."""
-
-
-class RoomsUnavailableError(TokenServiceError):
-    """LiveKit didn't answer, or not in time. Asking again is safe: nothing is done twice."""
-
-
-class GoneError(RoomsUnavailableError):
-    """The room or dispatch ended between two calls. Asking again is safe."""
-
-
-class NotLiveError(TokenServiceError):
-    """There is no such meeting now, or no such person in it."""
-
-
-class RefusedError(TokenServiceError):
-    """The caller may not do this.
-
-    Attributes:
-        field: Which part of the request is refused, by its name in `TokenRequest`; "" for the whole of it.
-        reason: Why, without a value that the caller sent.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field or 'request'}: {reason}")
-        self.field = field
-        self.reason = reason
-
-
-class MetadataTooLargeError(TokenServiceError):
-    """The room's metadata would be larger than the contract allows; instructions are what makes it so."""
-
-
-class RoomWish(Struct, frozen=True):
-    """What a caller says about a meeting.
-
-    Attributes:
-        meeting_name: None: no wish.
-        agent: None: no agent is to come. UNSET: no wish.
-    """
-
-    meeting_id: str
-    meeting_name: str | None = None
-    agent: AgentData | UnsetType | None = UNSET
-
-    @property
-    def is_none(self) -> bool:
-        """Whether the meeting may be whatever it is."""
-        return self.meeting_name is None and self.agent is UNSET
-
-
-class Present(Struct, frozen=True):
-    """Somebody in a room; agents too."""
-
-    identity: str
-    name: str
-    joined_at: datetime
-    is_agent: bool
-    publishing: bool
-
-
-class LiveRoom(Struct, frozen=True):
-    """A room as it is now."""
-
-    sid: str
-    started_at: datetime
-    metadata: str
-    present: tuple[Present, ...]
-
-
-class RoomSetup(Struct, frozen=True):
-    """What a room must know, be it made now or at the first join.
-
-    Attributes:
-        metadata: JSON of `RoomMetadata`.
-        agent_name: Which agent is dispatched; None for none.
-    """
-
-    metadata: str
-    agent_name: str | None
-
 
 class Caller(Struct, frozen=True, kw_only=True):
     """Who asks, and all that policy lets them ask for.
@@ -189,7 +98,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     def check_right(self, right: Right, field: str = "") -> None:
         """Raises `RefusedError` for what they may not do; `field` is where the request asks for it."""
         if right not in self.rights:
-            raise RefusedError(field, f"may not be chosen by this caller; it takes the right to {right} meetings")
+            raise RefusedError(field, f"Not for this caller: it takes the right to {right} this meeting.")
 
     def role_to_give(self, asked: Role | None) -> Role:
         """The role for the one that was asked for. Without a wish it is `participant`, or less where that is all.
@@ -219,36 +128,39 @@ def caller_of_key(name: str, scopes: Collection[str]) -> Caller:
     return Caller(name=name, highest=roles[-1] if roles else None, rights=rights)
 
 
-def read_metadata(text: str) -> RoomMetadata | None:
-    """What a room knows already, or None where that isn't a metadata of ours."""
-    try:
-        return parse_room_metadata(text)
-    except ContractError:
-        return None
-
-
-def wanted_metadata(wish: RoomWish, known: RoomMetadata | None = None) -> RoomMetadata:
-    """A wish, completed by what the room knows already where the caller has none, and by defaults where neither has."""
-    name = wish.meeting_name or (known.meeting_data.name if known else default_meeting_name(wish.meeting_id))
-    agent = wish.agent
-    if agent is UNSET:
-        agent = known.agent_data if known else DEFAULT_AGENT
-    return RoomMetadata(v=1, meeting_data=MeetingData(id=wish.meeting_id, name=name), agent_data=agent)
-
-
-def default_meeting_name(meeting_id: str) -> str:
-    """A meeting that nobody named goes by its id; one whose id is blank, which ids may be, needs a word."""
-    return meeting_id if meeting_id.strip() else "Meeting"
-
-
-def setup_for(metadata: RoomMetadata, agent_name: str) -> RoomSetup:
-    """The room that this metadata asks for.
+def caller_of_claims(subject: object, meeting_id: object, role: object, display_name: object) -> Caller:
+    """A person, by what their identity provider says: which meeting, what role there, and who they are.
 
     Raises:
-        MetadataTooLargeError: more than 16 KiB.
+        RefusedError: no such meeting, role or person can be.
     """
+    identity = _id_or_none(subject)
+    if identity is None:
+        raise RefusedError("", "The credential's subject can't be a participant's identity.")
+    own = _id_or_none(meeting_id)
+    if own is None:
+        raise RefusedError("", "The credential names no meeting.")
+    found = [known for known in ROLES_BY_RANK if known == role]
+    if not found:
+        raise RefusedError("", f"The credential names no role; roles are {', '.join(ROLES_BY_RANK)}.")
+    name = display_name if isinstance(display_name, str) and _is_acceptable(check_name, display_name) else None
+    return Caller(
+        name=identity,
+        highest=found[0],
+        rights=RIGHTS_OF_ROLE[found[0]],
+        meeting_id=own,
+        identity=identity,
+        display_name=name,
+    )
+
+
+def _id_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and _is_acceptable(check_id, value) else None
+
+
+def _is_acceptable(check: Callable[[str, str], str], value: str) -> bool:
     try:
-        text = write_room_metadata(metadata)
-    except ContractError as error:
-        raise MetadataTooLargeError(error.reason) from None
-    return RoomSetup(metadata=text, agent_name=agent_name if metadata.agent_data else None)
+        check(value, "")
+    except ValueError:
+        return False
+    return True
