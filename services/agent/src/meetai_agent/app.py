@@ -188,14 +188,17 @@ async def start_session(context: JobContext) -> None:
     transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
     session.transcribe(transcription)
     if settings.llm != NO_RESPONDER:
-        ending.push_async_callback(await start_conversation(context, metadata, transcription, meter))
+        try:
+            ending.push_async_callback(await start_conversation(context, metadata, transcription, meter))
+        except Exception:  # people are transcribed whether or not there is a conversation
+            log.exception("conversation_unavailable")
     log.info("session_started", producer_id=str(producer.id))
 
 
 async def start_conversation(
     context: JobContext, metadata: RoomMetadata | None, transcription: Transcription, meter: JobMeter
 ) -> Callable[[], Awaitable[None]]:
-    """Begin to answer. Returns what ends it; people are transcribed whether or not it succeeds."""
+    """Begin to answer. Returns what ends it."""
     new_responder: NewResponder = context.proc.userdata["new_responder"]
     new_voice: NewVoice = context.proc.userdata["new_voice"]
     room, clock = context.room, SystemClock()

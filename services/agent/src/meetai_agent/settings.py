@@ -26,10 +26,20 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
             description="Recogniser, provider/model; after commas those that take over when it fails.",
         ),
     ] = "local/whisper-tiny.en"
-    llm: Annotated[str, Meta(pattern=r"^([a-z]+/.+|none)$", description="Responder, provider/model, or none.")] = (
-        "local/rules"
-    )
-    tts: Annotated[str, Meta(pattern=r"^[a-z]+/.+$", description="Voice, provider/model.")] = "local/espeak-ng"
+    llm: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z]+/[^,]+(,[a-z]+/[^,]+){0,3}|none)$",
+            description="Responder, provider/model; after commas those that take over when it fails. none: no answers.",
+        ),
+    ] = "local/rules"
+    tts: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z]+/[^,]+(,[a-z]+/[^,]+){0,3}$",
+            description="Voice, provider/model; after commas those that take over when it fails.",
+        ),
+    ] = "local/espeak-ng"
     openai_api_key: Annotated[Secret, Meta(description="Key for providers openai/….")] | None = None
     openai_base_url: Annotated[str, Meta(pattern=r"^https?://", description="An OpenAI-compatible API.")] | None = None
     deepgram_api_key: Annotated[Secret, Meta(description="Key for providers deepgram/….")] | None = None

@@ -29,7 +29,8 @@ from meetai_agent.ports import Chat, Clock
 
 MAX_HISTORY_ITEMS: Final = 24
 """Questions, answers and tool calls that a model is shown beside what was said lately."""
-CONNECT: Final = APIConnectOptions(max_retry=2, retry_interval=0.5, timeout=10.0)
+CONNECT: Final = APIConnectOptions(max_retry=1, retry_interval=0.5, timeout=8.0)
+"""A provider that hangs is given up after some 17 s: nobody who asked waits longer than that for a sorry."""
 NEVER_CLOSE: Final = 1_000_000_000
 """Failures in a row: by default the framework ends a session after three, here the next question may go well."""
 SUBSCRIBE_SECONDS: Final = 3.0
@@ -231,11 +232,15 @@ class _MeetingAgent(Agent):
         recent = chat_ctx.copy(exclude_instructions=True).truncate(max_items=MAX_HISTORY_ITEMS)
         context.items.extend(recent.items)
         written: list[str] = []
+        answered = False
         try:
             async for chunk in Agent.default.llm_node(self, context, tools, model_settings):
-                if isinstance(chunk, llm.ChatChunk) and chunk.delta and chunk.delta.content:
-                    written.append(chunk.delta.content)
+                if isinstance(chunk, llm.ChatChunk) and chunk.delta:
+                    answered = answered or bool(chunk.delta.content or chunk.delta.tool_calls)
+                    written.append(chunk.delta.content or "")
                 yield chunk
+            if not answered:
+                raise AnswerFailedError("the language model said nothing")
         finally:
             text = "".join(written).strip()
             if text and (briefing.question is None or briefing.question.by == "chat"):
