@@ -27,6 +27,9 @@ LIVE_TOPIC: Final = "meetai.transcript"
 """Topic of the data packets that carry `LiveTranscript`."""
 BATCH_FIELD: Final = "b"
 """Field of a stream entry that holds the batch."""
+TRACE_FIELD: Final = "traceparent"
+"""Optional field beside it: the span that sent this entry, W3C Trace Context. Not of the batch, whose bytes stay the same when it
+is sent again."""
 
 _SHORT_TEXT: Final = MAX_TEXT_BYTES // 4
 _SHORT_SPEAKER: Final = MAX_SPEAKER_BYTES // 4

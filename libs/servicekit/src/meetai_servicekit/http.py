@@ -5,9 +5,10 @@ Owns what the four HTTP APIs have in common; must not know any service's routes.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import structlog
@@ -24,6 +25,7 @@ from meetai_servicekit.health import ReadinessCheck, health_routes
 from meetai_servicekit.metrics import http_histogram, metrics_route
 from meetai_servicekit.paths import keep_path_encoded
 from meetai_servicekit.problems import EXCEPTION_HANDLERS
+from meetai_servicekit.tracing import NO_TRACING, TRACE_ID, Tracing
 
 DEFAULT_MAX_BODY_BYTES: Final = 32 * 1024
 QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -65,8 +67,15 @@ class HttpService(Litestar):
         self._requests.labels(method, route, str(status)).observe(seconds)
         if route not in QUIET_ROUTES:
             caller = getattr(scope.get("auth"), "name", None)
+            traced = {"trace_id": scope.get(TRACE_ID)} if scope.get(TRACE_ID) else {}
             log.info(
-                "request_served", method=method, route=route, status=status, ms=round(seconds * 1000, 2), caller=caller
+                "request_served",
+                method=method,
+                route=route,
+                status=status,
+                ms=round(seconds * 1000, 2),
+                caller=caller,
+                **traced,
             )
 
 
@@ -92,6 +101,7 @@ def create_http_service(
     lifespan: Sequence[Lifespan] = (),
     middleware: Sequence[Middleware] = (),
     cors: CORSConfig | None = None,
+    tracing: Tracing = NO_TRACING,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
     dependencies: Mapping[str, Any] | None = None,
 ) -> HttpService:
@@ -105,13 +115,20 @@ def create_http_service(
         lifespan: Opened at start-up, closed in reverse.
         middleware: The service's own, outermost first.
         cors: Which web pages may call from a browser; none without it.
+        tracing: Where a span for each request goes, but for those of the platform; closed at the very end.
         max_body_bytes: Larger bodies are answered 413 without being read whole.
         dependencies: Litestar providers for the routes.
     """
+
+    @asynccontextmanager
+    async def traced(_app: Litestar) -> AsyncGenerator[None]:
+        yield
+        await asyncio.to_thread(tracing.close)
+
     app = HttpService(
         route_handlers=[*routes, *health_routes(readiness), metrics_route(registry)],
-        lifespan=list(lifespan),
-        middleware=list(middleware),
+        lifespan=[traced, *lifespan],
+        middleware=[*tracing.http_middleware(QUIET_ROUTES), *middleware],
         cors_config=cors,
         dependencies=dict(dependencies or {}),
         exception_handlers=EXCEPTION_HANDLERS,

@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from meetai_servicekit.tracing import current_trace_id
+
 MAX_FRAMES: Final = 12
 MAX_FIELD_CHARACTERS: Final = 500
 
@@ -26,6 +28,7 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
     out = stream or sys.stdout
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _without_exception_text,
@@ -58,6 +61,13 @@ def _to_json(value: Any, **_: Any) -> str:
         return msgspec.json.encode(value, enc_hook=repr).decode()
     except (ValueError, OverflowError):  # lone surrogates, integers over 64 bits: a log line must never raise
         return json.dumps(value, default=repr)
+
+
+def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    trace_id = current_trace_id()
+    if trace_id is not None:
+        event.setdefault("trace_id", trace_id)
+    return event
 
 
 def _named(service: str) -> structlog.typing.Processor:

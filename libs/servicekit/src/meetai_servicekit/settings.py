@@ -49,6 +49,9 @@ class SettingsError(Exception):
 class HttpSettings(Struct, frozen=True, kw_only=True):
     """What every service needs to listen and to log. `port` has no default here: each service has its own."""
 
+    otel_exporter_otlp_endpoint: (
+        Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+", description="Base URL of an OTLP/HTTP collector.")] | None
+    ) = None
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     log_level: Annotated[
         str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged.")

@@ -6,6 +6,7 @@ they share in a process is in `JobProcess.userdata`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -56,6 +57,7 @@ from meetai_servicekit.background import ProcessFate, running
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import exit_with_problems, load_or_exit
+from meetai_servicekit.tracing import start_tracing
 
 NEVER_GIVE_UP: Final = 1_000_000
 """Attempts to reach LiveKit, at most 10 s apart; readiness tells meanwhile that there is no registration."""
@@ -76,6 +78,7 @@ def main() -> int:
     registry = CollectorRegistry()
     job_counts = JobCounts(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     registry.register(job_counts)
+    tracing = start_tracing("agent", settings.otel_exporter_otlp_endpoint)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     replay = Replay(
         SpoolFolder(Path(settings.spool_dir)),
@@ -83,6 +86,7 @@ def main() -> int:
         clock=SystemClock(),
         meter=ReplayMeter(registry),
         random=random.random,
+        tracer=tracing.tracer,
     )
 
     @asynccontextmanager
@@ -92,7 +96,10 @@ def main() -> int:
         await stream.aclose()
 
     app = create_http(
-        readiness={"livekit": worker.check_registered, "redis": stream.ping}, registry=registry, lifespan=[lifespan]
+        readiness={"livekit": worker.check_registered, "redis": stream.ping},
+        registry=registry,
+        lifespan=[lifespan],
+        tracing=tracing,
     )
     return serve(app, host=settings.host, port=settings.port, fate=fate, drain=worker.drain)
 
@@ -159,7 +166,9 @@ async def start_session(context: JobContext) -> None:
     since_ms = clock.unix_ms()
     await context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
 
+    tracing = start_tracing("agent", settings.otel_exporter_otlp_endpoint)
     ending = context.proc.userdata["ending"] = AsyncExitStack()
+    ending.push_async_callback(asyncio.to_thread, tracing.close)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     ending.push_async_callback(stream.aclose)
     captions = RoomCaptions(context.room, meter=meter)
@@ -184,7 +193,7 @@ async def start_session(context: JobContext) -> None:
 
     spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
-    delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter)
+    delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter, tracer=tracing.tracer)
     transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
     session.transcribe(transcription)
     if settings.llm != NO_RESPONDER:

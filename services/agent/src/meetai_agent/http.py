@@ -8,12 +8,22 @@ from prometheus_client import CollectorRegistry
 
 from meetai_servicekit.health import ReadinessCheck
 from meetai_servicekit.http import HttpService, Lifespan, create_http_service
+from meetai_servicekit.tracing import NO_TRACING, Tracing
 
 
 def create_http(
-    *, readiness: Mapping[str, ReadinessCheck], registry: CollectorRegistry, lifespan: Sequence[Lifespan]
+    *,
+    readiness: Mapping[str, ReadinessCheck],
+    registry: CollectorRegistry,
+    lifespan: Sequence[Lifespan],
+    tracing: Tracing = NO_TRACING,
 ) -> HttpService:
     """The application that answers the platform's questions while the worker works."""
     return create_http_service(
-        title="MeetAI agent", routes=[], readiness=readiness, registry=registry, lifespan=lifespan
+        title="MeetAI agent",
+        routes=[],
+        readiness=readiness,
+        registry=registry,
+        lifespan=lifespan,
+        tracing=tracing,
     )

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 from litestar import Litestar
 from prometheus_client import CollectorRegistry
@@ -17,6 +18,7 @@ from meetai_servicekit.http import HttpService, create_http_service, cross_origi
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
 from meetai_servicekit.settings import load_or_exit
+from meetai_servicekit.tracing import start_tracing
 from meetai_token import http
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
@@ -26,11 +28,13 @@ from meetai_token.http.door import Door
 from meetai_token.settings import TokenSettings
 from meetai_token.usecases import AdmitPerson, PrepareRoom, RuleMeeting
 
+NAME: Final = "token"
+
 
 def run(environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM; returns the process's exit code."""
     settings = load_or_exit(TokenSettings, environ)
-    configure_logging("token", settings.log_level)
+    configure_logging(NAME, settings.log_level)
     return serve(create_app(settings), host=settings.host, port=settings.port, fate=ProcessFate())
 
 
@@ -83,6 +87,7 @@ def create_app(settings: TokenSettings) -> HttpService:
         readiness={"livekit": livekit_answers},
         registry=registry,
         lifespan=[lifespan],
+        tracing=start_tracing(NAME, settings.otel_exporter_otlp_endpoint),
     )
 
 

@@ -30,6 +30,7 @@ from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
 from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
+from meetai_servicekit.tracing import start_tracing
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
@@ -102,7 +103,10 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
 
     patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)
     store = PostgresLineStore(writers)
-    store_entries = StoreEntries(store, patience=patience, observer=observer, monotonic=time.monotonic)
+    tracing = start_tracing(SERVICE, settings.otel_exporter_otlp_endpoint)
+    store_entries = StoreEntries(
+        store, patience=patience, observer=observer, monotonic=time.monotonic, tracer=tracing.tracer
+    )
     name = consumer_name()
     consumers = [
         StreamConsumer(
@@ -176,6 +180,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
         readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
         registry=registry,
         lifespan=[lifespan],
+        tracing=tracing,
     )
     return service, follow.close
 

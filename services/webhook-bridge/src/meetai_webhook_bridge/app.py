@@ -26,6 +26,7 @@ from meetai_servicekit.server import serve
 from meetai_servicekit.settings import load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
 from meetai_servicekit.streams.redis_stream import READ_COUNT, RedisEntryStream, create_client
+from meetai_servicekit.tracing import start_tracing
 from meetai_webhook_bridge import http
 from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
@@ -136,6 +137,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         readiness={"postgres": schema_is_current, "relay": relay.check_running},
         registry=registry,
         lifespan=[lifespan],
+        tracing=start_tracing(NAME, settings.otel_exporter_otlp_endpoint),
         max_body_bytes=http.MAX_WEBHOOK_BYTES,
     )
 

@@ -12,9 +12,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.typing import EncodableT, FieldT
 
 from meetai_agent.domain.errors import StreamUnavailableError
-from meetai_contracts.transcript import BATCH_FIELD, shard_of, stream_key
+from meetai_contracts.transcript import BATCH_FIELD, TRACE_FIELD, shard_of, stream_key
+from meetai_servicekit.tracing import current_traceparent
 
 SOCKET_TIMEOUT_SECONDS: Final = 2.0
 
@@ -40,7 +42,7 @@ class RedisBatchStream:
         """
         key = stream_key(shard_of(meeting_id, self._shards))
         try:
-            await self._redis.xadd(key, {BATCH_FIELD: batch})
+            await self._redis.xadd(key, _fields(batch))
         except (RedisError, OSError, TimeoutError) as error:
             raise StreamUnavailableError(type(error).__name__) from error
 
@@ -58,3 +60,9 @@ class RedisBatchStream:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+def _fields(batch: bytes) -> dict[FieldT, EncodableT]:
+    """The batch, and beside it what joins this attempt with the commit at the other end."""
+    traceparent = current_traceparent()
+    return {BATCH_FIELD: batch} if traceparent is None else {BATCH_FIELD: batch, TRACE_FIELD: traceparent}

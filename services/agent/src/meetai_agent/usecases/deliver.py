@@ -9,12 +9,15 @@ import asyncio
 from typing import Final
 
 import structlog
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from meetai_agent.domain.batches import Finished, FrozenBatch, Producer, ReadSpool, Send, Wait
 from meetai_agent.domain.buffer import BACKLOG_BYTES, BACKLOG_LINES, TranscriptBuffer
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_agent.ports import BatchStream, Clock, KeptLines, Meter
 from meetai_contracts.transcript import TranscriptLine
+from meetai_servicekit.tracing import NO_TRACING
 
 ATTEMPT_SECONDS: Final = 3.0
 """Above the adapter's own 2 s socket timeout, so that this one only catches what that misses."""
@@ -34,6 +37,7 @@ class Delivery:
         kept: KeptLines,
         clock: Clock,
         meter: Meter,
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._producer = producer
         self._buffer = buffer
@@ -41,6 +45,7 @@ class Delivery:
         self._kept = kept
         self._clock = clock
         self._meter = meter
+        self._tracer = tracer
         self._woken = asyncio.Event()
 
     def add(self, line: TranscriptLine, spool_offset: int | None) -> None:
@@ -65,7 +70,11 @@ class Delivery:
         while True:
             match self._buffer.next(self._clock.monotonic()):
                 case Send(batch):
-                    await self._attempt(batch)
+                    with self._tracer.start_as_current_span(
+                        "transcript.flush", kind=SpanKind.PRODUCER, attributes=self._about(batch)
+                    ) as span:
+                        if not await self._attempt(batch):
+                            span.set_status(StatusCode.ERROR)
                 case ReadSpool(first_seq, last_seq, offset):
                     lines, rest = self._kept.read(
                         first_seq, last_seq, offset, max_lines=BACKLOG_LINES, max_bytes=BACKLOG_BYTES
@@ -77,7 +86,18 @@ class Delivery:
                     self._kept.remove()
                     return
 
-    async def _attempt(self, batch: FrozenBatch) -> None:
+    def _about(self, batch: FrozenBatch) -> dict[str, AttributeValue]:
+        return {
+            "meetai.producer_id": str(self._producer.id),
+            "meetai.room_sid": self._producer.room_sid,
+            "meetai.batch_kind": batch.kind,
+            "meetai.first_seq": batch.first_seq,
+            "meetai.last_seq": batch.last_seq,
+            "meetai.batch_bytes": len(batch.data),
+        }
+
+    async def _attempt(self, batch: FrozenBatch) -> bool:
+        """Send once; whether it was confirmed."""
         was_open = self._buffer.circuit_open
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -93,7 +113,7 @@ class Delivery:
                     producer_id=str(self._producer.id),
                     held=self._buffer.ram_lines,
                 )
-            return
+            return False
         seq = self._buffer.acknowledged()
         if seq:
             self._kept.acknowledge(seq)
@@ -107,6 +127,7 @@ class Delivery:
             bytes=len(batch.data),
             recovered=was_open,
         )
+        return True
 
     async def _wait(self, seconds: float | None) -> None:
         self._woken.clear()

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from opentelemetry.trace import Tracer
 
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.ports import BatchStream, Clock, DeadSpool, DeadSpools, Meter
 from meetai_agent.usecases.deliver import Delivery
+from meetai_servicekit.tracing import NO_TRACING
 
 SCAN_SECONDS: Final = 2.0
 """A killed job's last lines wait this long, beside the time that its process takes to be gone."""
@@ -28,13 +30,21 @@ class Replay:
     """Delivers the spools of dead jobs."""
 
     def __init__(
-        self, spools: DeadSpools, *, stream: BatchStream, clock: Clock, meter: Meter, random: Callable[[], float]
+        self,
+        spools: DeadSpools,
+        *,
+        stream: BatchStream,
+        clock: Clock,
+        meter: Meter,
+        random: Callable[[], float],
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._spools = spools
         self._stream = stream
         self._clock = clock
         self._meter = meter
         self._random = random
+        self._tracer = tracer
 
     async def run(self) -> None:
         """Look for dead spools until cancelled."""
@@ -59,7 +69,13 @@ class Replay:
                 buffer = TranscriptBuffer(producer, random=self._random, acknowledged_seq=acknowledged)
                 buffer.recover(spool.last_seq, spool_offset=spool.first_offset)
                 delivery = Delivery(
-                    producer, buffer, stream=self._stream, kept=spool, clock=self._clock, meter=self._meter
+                    producer,
+                    buffer,
+                    stream=self._stream,
+                    kept=spool,
+                    clock=self._clock,
+                    meter=self._meter,
+                    tracer=self._tracer,
                 )
                 delivery.close()
                 await delivery.run()

@@ -22,6 +22,7 @@ from meetai_contracts.transcript import (
     BATCH_VERSION,
     MAX_BATCH_BYTES,
     MAX_BATCH_LINES,
+    TRACE_FIELD,
     TranscriptLine,
     UnknownVersionError,
     decode_batch,
@@ -37,6 +38,7 @@ MAX_PAYLOAD_BYTES: Final = 4 * MAX_BATCH_BYTES
 """A larger payload is cut: it is over the contract's limit and can't be redriven, and a bytea has to fit into memory."""
 
 _FIELD: Final = BATCH_FIELD.encode()
+_TRACE_FIELD: Final = TRACE_FIELD.encode()
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 
@@ -76,11 +78,16 @@ class Unpacked(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A set of entries, unpacked: what is stored together and then acknowledged. Their raw bytes are let go."""
+    """A set of entries, unpacked: what is stored together and then acknowledged. Their raw bytes are let go.
+
+    Attributes:
+        traceparents: Of the spans that sent them, as they came.
+    """
 
     entry_ids: tuple[str, ...]
     parcels: tuple[Parcel, ...]
     letters: tuple[DeadLetter, ...]
+    traceparents: tuple[bytes, ...] = ()
 
 
 class _LooseBatch(Struct, frozen=True, array_like=True):
@@ -108,6 +115,7 @@ def delivery_of(arrivals: Sequence[Arrival], unpacked: Sequence[Unpacked]) -> De
         tuple([arrival.entry_id for arrival in arrivals]),
         tuple([parcel for one in unpacked for parcel in one.parcels]),
         tuple([letter for one in unpacked for letter in one.letters]),
+        tuple([arrival.fields[_TRACE_FIELD] for arrival in arrivals if _TRACE_FIELD in arrival.fields]),
     )
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import structlog
+from opentelemetry.trace import Tracer
+from opentelemetry.util.types import AttributeValue
 
 from meetai_servicekit.patience import Patience
 from meetai_servicekit.streams import EntryStream
+from meetai_servicekit.tracing import NO_TRACING, consuming_span
 from meetai_transcript_ingest.domain.errors import RefusedError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
 from meetai_transcript_ingest.ports import Committed, LineStore, Observer
@@ -22,12 +25,19 @@ class StoreEntries:
     """Everything in a set of entries, durable or in a dead letter, and only then acknowledged."""
 
     def __init__(
-        self, store: LineStore, *, patience: Patience, observer: Observer, monotonic: Callable[[], float]
+        self,
+        store: LineStore,
+        *,
+        patience: Patience,
+        observer: Observer,
+        monotonic: Callable[[], float],
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._store = store
         self._patience = patience
         self._observer = observer
         self._monotonic = monotonic
+        self._tracer = tracer
 
     async def __call__(self, stream: EntryStream, delivery: Delivery) -> None:
         """Store and acknowledge. Returns when that is done, however long a server is away.
@@ -35,11 +45,17 @@ class StoreEntries:
         Raises:
             UnstorableError: a dead letter was refused.
         """
+        about: dict[str, AttributeValue] = {"meetai.stream": stream.name, "meetai.entries": len(delivery.entry_ids)}
+        with consuming_span(self._tracer, "transcript.commit", delivery.traceparents, about) as span:
+            outcome = await self._commit(stream, delivery)
+            span.set_attribute("meetai.lines", outcome.lines)
+        await self._patience.insist("acknowledge", lambda: stream.acknowledge(delivery.entry_ids))
+
+    async def _commit(self, stream: EntryStream, delivery: Delivery) -> Committed:
         started = self._monotonic()
         outcome = await self._store_all(delivery.parcels, delivery.letters)
         seconds = self._monotonic() - started
         self._observer.committed(stream.name, len(delivery.entry_ids), outcome, seconds)
-        await self._patience.insist("acknowledge", lambda: stream.acknowledge(delivery.entry_ids))
         log.info(
             "batch_committed",
             stream=stream.name,
@@ -53,6 +69,7 @@ class StoreEntries:
             malformed=len(delivery.letters),
             ms=round(seconds * 1000, 2),
         )
+        return outcome
 
     async def _store_all(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
         """Commit; what the store refuses is halved until what is bad stands alone in a dead letter."""
