@@ -21,7 +21,7 @@ RUN := .venv/bin/python -m meetai_local
 # `make up DETACH=1` returns once all is ready; `make demo SPEAKERS=6` puts six people in the room.
 DETACH ?=
 SPEAKERS ?= 3
-# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`.
+# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`.
 BENCH ?= ingest
 ARGS ?=
 # `make planted BUGS=ingest` plants only those whose names hold the word.

@@ -146,7 +146,6 @@ def agent_process(
         "PORT": str(port),
         "DRAIN_SECONDS": "0",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
         **(extra or {}),
     }
     with log_file.open("wb") as log:

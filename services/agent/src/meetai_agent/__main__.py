@@ -7,6 +7,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="meetai-agent-metrics-", ignore_cleanup_errors=True) as folder:
         # prometheus_client chooses how it counts across processes when it is first imported.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        # The framework would load a model that guesses whether somebody has finished, 244 MB, which nothing here asks.
+        os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
         from meetai_agent.app import main
 
         code = main()

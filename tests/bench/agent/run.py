@@ -1,0 +1,97 @@
+"""The rows of the report about the agent (issue 5, "Bench")."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from msgspec import Struct
+from tests.bench.agent.captioning import Delays, caption_delays
+from tests.bench.agent.working import IDLE, Cost, worker_cost
+from tests.bench.comparing import Figure, Row, compared
+from tests.bench.ingest.paced import percentile
+from tests.integration.token.livekit_server import livekit_server
+from tests.servers.embedded import EmbeddedServer, free_port
+
+from meetai_local.servers import valkey
+from meetai_local.settings import Ports, StackSettings
+
+REPOSITORY = Path(__file__).parents[3]
+PASSWORD = "for-benchmarks-only"
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    """How much is measured, how often.
+
+    Attributes:
+        rounds, finals: Of captions, so many finals on each side in each round.
+        meetings: At once, for memory and CPU; 0 leaves the worker out.
+        seconds: How long people talk in them.
+    """
+
+    rounds: int = 3
+    finals: int = 200
+    meetings: int = 3
+    seconds: float = 15.0
+
+
+def run(scale: Scale, folder: Path) -> Iterator[Row]:
+    """Measure, a row at a time."""
+    with ExitStack() as opened:
+        data = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="agent-")))
+        livekit = opened.enter_context(livekit_server(_settings(data)))
+        yield from _caption_rows(
+            asyncio.run(caption_delays(livekit.url, data / "spool", finals=scale.finals, rounds=scale.rounds))
+        )
+        if scale.meetings:
+            port = free_port()
+            redis = opened.enter_context(
+                EmbeddedServer(
+                    valkey.part(data / "redis", port=port, password=PASSWORD), url=valkey.url(port, PASSWORD)
+                )
+            )
+            for name, extra in (("hears", {"LLM": "none"}), ("hears and answers", {})):
+                place = data / name.replace(" ", "-")
+                place.mkdir()
+                cost = asyncio.run(
+                    worker_cost(
+                        place, livekit.url, redis.url, meetings=scale.meetings, seconds=scale.seconds, extra=extra
+                    )
+                )
+                yield from _cost_rows(name, cost)
+
+
+def _caption_rows(rounds: list[Delays]) -> Iterator[Row]:
+    for share in (50, 99):
+
+        def figure(name: str, delays: list[list[float]], share: int = share) -> Figure:
+            return Figure(name, "ms", tuple([percentile(sorted(each), share) for each in delays]))
+
+        peer = figure("RoomIO", [each.room_io for each in rounds])
+        packets = figure("meetai.transcript", [each.packets for each in rounds])
+        streams = figure("lk.transcription", [each.streams for each in rounds])
+        yield compared(f"final to a listener's packet, p{share}", packets, peer, better="lower")
+        yield compared(f"final to a stock listener, p{share}", streams, peer, better="lower")
+
+
+def _cost_rows(name: str, cost: Cost) -> Iterator[Row]:
+    goals = (270.0, 25.0) if name == "hears" else (None, None)
+    idle, session = Figure("PSS", "MB", (cost.idle_mb,)), Figure("PSS", "MB", (cost.session_mb,))
+    yield Row(f"worker that {name}, {IDLE} idle processes", idle, goal=goals[0], better="lower")
+    yield Row("… and for each meeting", session, goal=goals[1], better="lower")
+    yield Row("… meetings a core, one talking in each", Figure("jobs", "a core", (1 / cost.session_cores,)))
+
+
+def _settings(folder: Path) -> StackSettings:
+    return StackSettings(
+        root=folder / "livekit",
+        programs=REPOSITORY / ".local",
+        ports=Ports.free(),
+        livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
+        uv=os.environ.get("MEETAI_UV") or None,
+        inngest="recorder",
+    )
