@@ -25,3 +25,27 @@ class UnknownProviderError(AgentError):
 
 class RecogniserFailedError(AgentError):
     """A recogniser broke off: ask it again later, or another one now."""
+
+
+class ApproverUnclearError(AgentError):
+    """Nobody fits the approver's name, or several people do: the agent has to ask who is meant. The message says it."""
+
+
+class ProposalRefusedError(AgentError):
+    """A proposal that nobody is asked about, and why, in words for the agent to go on with."""
+
+
+class ReplyUnusableError(AgentError):
+    """What came back from a popup is not an answer to it: ask again, and never take it for a yes."""
+
+
+class ApproverUnreachableError(AgentError):
+    """The popup didn't reach the person, or they left: ask again when they are there."""
+
+
+class PopupUnsupportedError(AgentError):
+    """The person's application doesn't know this popup: it may still be loading, so ask again a few times."""
+
+
+class PopupUnansweredError(AgentError):
+    """The person let the popup's time run out."""
