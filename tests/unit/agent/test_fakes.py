@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from tests.unit.agent.approval_fakes import MemoryDeadEvent, MemoryOutbox, MemoryOutboxes, MemoryParticipants
 from tests.unit.agent.fakes import MemoryDisk, MemorySpool, MemoryStream
+from tests.unit.agent.outbox_suite import Outboxes, OutboxSuite
+from tests.unit.agent.participants_suite import Meeting, ParticipantsSuite
 from tests.unit.agent.spool_suite import Spools, SpoolSuite
 from tests.unit.agent.stream_suite import StreamSuite, StreamUnderTest
 
@@ -54,3 +57,41 @@ class TestMemoryStream(StreamSuite):
     @pytest.fixture
     def under_test(self) -> StreamUnderTest:
         return MemoryStreamUnderTest()
+
+
+class MemoryOutboxesUnderTest:
+    def __init__(self) -> None:
+        self._disk = MemoryOutboxes()
+
+    def open(self) -> MemoryOutbox:
+        return MemoryOutbox(self._disk)
+
+    def claim(self) -> Sequence[MemoryDeadEvent]:
+        return self._disk.claim()
+
+
+class TestMemoryOutbox(OutboxSuite):
+    """The outbox in memory."""
+
+    @pytest.fixture
+    def outboxes(self) -> Outboxes:
+        return MemoryOutboxesUnderTest()
+
+
+class MemoryMeeting:
+    def __init__(self) -> None:
+        self.participants = MemoryParticipants()
+
+    async def join(self, identity: str, name: str) -> None:
+        self.participants.join(identity, name)
+
+    async def leave(self, identity: str) -> None:
+        self.participants.leave(identity)
+
+
+class TestMemoryParticipants(ParticipantsSuite):
+    """The participants in memory."""
+
+    @pytest.fixture
+    async def meeting(self) -> Meeting:
+        return MemoryMeeting()

@@ -56,6 +56,9 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     ] = 1
     max_jobs: Annotated[int, Meta(ge=1, le=1000, description="Meetings at once; beyond, the worker refuses.")] = 10
     idle_processes: Annotated[int, Meta(ge=0, le=32, description="Processes kept warm for the next meeting.")] = 1
+    approval_seconds: Annotated[
+        int, Meta(ge=5, le=3600, description="How long a person has to answer one approval popup.")
+    ] = 120
     drain_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="How long running meetings may go on after SIGTERM.")
     ] = 3600

@@ -78,3 +78,46 @@ class ReplayMeter(CountingMeter):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__("meetai_agent_replay", registry)
+
+
+class CountingDecisionMeter:
+    """`ports.DecisionMeter` by Prometheus counters whose names begin with `prefix`."""
+
+    def __init__(self, prefix: str, registry: CollectorRegistry | None) -> None:
+        def counter(name: str, documentation: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"{prefix}_{name}", documentation, labels, registry=registry)
+
+        self._ended = counter("proposals", "Proposals that ended.", ("outcome",))
+        self._told = counter("events_told", "Events that the stream confirmed.")
+        self._failed = counter("events_attempts_failed", "Attempts that the stream didn't confirm.")
+        self._outbox_failed = counter("outbox_failures", "Events that the outbox couldn't take.")
+
+    def proposal_ended(self, outcome: str) -> None:
+        """Count it."""
+        self._ended.labels(outcome).inc()
+
+    def event_told(self) -> None:
+        """Count it."""
+        self._told.inc()
+
+    def telling_failed(self) -> None:
+        """Count it."""
+        self._failed.inc()
+
+    def outbox_failed(self) -> None:
+        """Count it."""
+        self._outbox_failed.inc()
+
+
+class JobDecisionMeter(CountingDecisionMeter):
+    """`meetai_agent_*`: what this job's process counts; the worker adds it up."""
+
+    def __init__(self) -> None:
+        super().__init__("meetai_agent", None)
+
+
+class RetellingMeter(CountingDecisionMeter):
+    """`meetai_agent_replay_*`: what the worker counts while it tells what dead jobs left."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__("meetai_agent_replay", registry)

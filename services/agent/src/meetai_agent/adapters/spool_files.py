@@ -115,7 +115,7 @@ class SpoolFile:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             start = self._header + framed(Acknowledged(self._acknowledged_seq))
-            _write_whole(fd, start, 0)
+            write_whole(fd, start, 0)
             unborn.rename(self._path)
         except OSError:
             os.close(fd)
@@ -134,7 +134,7 @@ class SpoolFile:
         if offset + len(record) > self._max_bytes:
             raise OSError(errno.EDQUOT, "spool is full")
         try:
-            _write_whole(self._fd, record, offset)
+            write_whole(self._fd, record, offset)
         except OSError:
             os.ftruncate(self._fd, offset)  # the next record must follow a whole one
             raise
@@ -146,7 +146,7 @@ class SpoolFile:
         record = framed(Acknowledged(self._acknowledged_seq))
         self._size = len(self._header)
         try:
-            _write_whole(fd, record, self._size)
+            write_whole(fd, record, self._size)
             self._size += len(record)
         finally:
             os.ftruncate(fd, self._size)
@@ -158,10 +158,10 @@ class SpoolFile:
         with suppress(
             OSError
         ):  # a disk that is full to the last byte: the producer then stays without its last numbers
-            _write_whole(self._fd, framed(Numbered(self._given_seq)), self._size)
+            write_whole(self._fd, framed(Numbered(self._given_seq)), self._size)
 
 
-def _write_whole(fd: int, data: bytes, offset: int) -> None:
+def write_whole(fd: int, data: bytes, offset: int) -> None:
     """Write all of it.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from livekit import rtc
 
