@@ -48,6 +48,7 @@ class SessionTalker:
         floor: Waits until nobody speaks.
         on_words: Told what is being said, as far as it has come.
         on_spoken: Told what was said, once it is over.
+        on_exit: Called when the session ends, before it waits for its tools: whoever waits for a person there must be let go.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SessionTalker:
         responder: llm.LLM[Any],
         voice: tts.TTS[Any],
         tools: Sequence[llm.FunctionTool[..., Any]],
+        on_exit: Callable[[], None],
         chat: Chat,
         briefing: Callable[[], Briefing],
         floor: Callable[[], Awaitable[None]],
@@ -73,7 +75,7 @@ class SessionTalker:
         self._segment = uuid4().hex
         self._started_ms = 0
         self._synchronizer: TranscriptSynchronizer | None = None
-        self._agent = _MeetingAgent(voice, tools, chat=chat, briefing=briefing, floor=floor)
+        self._agent = _MeetingAgent(voice, tools, on_exit=on_exit, chat=chat, briefing=briefing, floor=floor)
         self._session: AgentSession[None] = AgentSession(
             llm=responder,
             vad=None,
@@ -211,15 +213,21 @@ class _MeetingAgent(Agent):
         voice: tts.TTS[Any],
         tools: Sequence[llm.FunctionTool[..., Any]],
         *,
+        on_exit: Callable[[], None],
         chat: Chat,
         briefing: Callable[[], Briefing],
         floor: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(instructions="", tools=list(tools), tts=voice)
         self.failed: BaseException | None = None
+        self._on_exit = on_exit
         self._chat = chat
         self._briefing = briefing
         self._floor = floor
+
+    async def on_exit(self) -> None:
+        """The session ends."""
+        self._on_exit()
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings

@@ -28,14 +28,17 @@ from meetai_agent.adapters.livekit_agents import RoomAgents
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.livekit_chat import RoomChat
 from meetai_agent.adapters.microphone import ParticipantMicrophone
-from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter
+from meetai_agent.adapters.outbox_files import OutboxFolder
+from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter, RetellingMeter
 from meetai_agent.adapters.providers.recognisers import Recognisers, check_recogniser, load_recogniser
 from meetai_agent.adapters.providers.responders import OFF as NO_RESPONDER
 from meetai_agent.adapters.providers.responders import NewResponder, check_responder, load_responder
 from meetai_agent.adapters.providers.voices import NewVoice, check_voice, load_voice
+from meetai_agent.adapters.redis_events import RedisEventStream
 from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
+from meetai_agent.app.approvals import open_approvals
 from meetai_agent.conversation import RoomConversation
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.briefing import Briefing, Recollection
@@ -44,11 +47,14 @@ from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.http import create_http
 from meetai_agent.session import HUMANS, MeetingSession
 from meetai_agent.settings import AgentSettings
+from meetai_agent.tools.ports import ToolPorts
+from meetai_agent.tools.registry import function_tools
 from meetai_agent.usecases.converse import Conversation
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.floor import Floor
 from meetai_agent.usecases.one_agent import OneAgent
 from meetai_agent.usecases.replay import Replay
+from meetai_agent.usecases.retell import Retelling
 from meetai_agent.usecases.transcribe import Transcription
 from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
 from meetai_contracts.room import RoomMetadata
@@ -62,7 +68,7 @@ from meetai_servicekit.tracing import start_tracing
 NEVER_GIVE_UP: Final = 1_000_000
 """Attempts to reach LiveKit, at most 10 s apart; readiness tells meanwhile that there is no registration."""
 SESSION_END_SECONDS: Final = 75.0
-"""Above the session's own bounds: 20 s for the last words and 30 s for the last flush."""
+"""Above the session's own bounds: 5 s to tell decisions, 20 s for the last words and 30 s for the last flush."""
 
 log = structlog.get_logger()
 
@@ -88,12 +94,23 @@ def main() -> int:
         random=random.random,
         tracer=tracing.tracer,
     )
+    events = RedisEventStream(settings.redis_url.reveal())
+    retelling = Retelling(
+        OutboxFolder(Path(settings.spool_dir)), stream=events, clock=SystemClock(), meter=RetellingMeter(registry)
+    )
+    works = {
+        "worker": worker.run,
+        "replay": replay.run,
+        "retelling": retelling.run,
+        "job_counts": job_counts.run,
+    }
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
-        async with running({"worker": worker.run, "replay": replay.run, "job_counts": job_counts.run}, fate):
+        async with running(works, fate):
             yield
         await stream.aclose()
+        await events.aclose()
 
     app = create_http(
         readiness={"livekit": worker.check_registered, "redis": stream.ping},
@@ -201,14 +218,19 @@ async def start_session(context: JobContext) -> None:
     session.transcribe(transcription)
     if settings.llm != NO_RESPONDER:
         try:
-            ending.push_async_callback(await start_conversation(context, metadata, transcription, meter))
+            tools = open_approvals(context, producer, settings, ending)
+            ending.push_async_callback(await start_conversation(context, metadata, transcription, meter, tools))
         except Exception:  # people are transcribed whether or not there is a conversation
             log.exception("conversation_unavailable")
     log.info("session_started", producer_id=str(producer.id))
 
 
 async def start_conversation(
-    context: JobContext, metadata: RoomMetadata | None, transcription: Transcription, meter: JobMeter
+    context: JobContext,
+    metadata: RoomMetadata | None,
+    transcription: Transcription,
+    meter: JobMeter,
+    tools: ToolPorts,
 ) -> Callable[[], Awaitable[None]]:
     """Begin to answer. Returns what ends it."""
     new_responder: NewResponder = context.proc.userdata["new_responder"]
@@ -234,7 +256,8 @@ async def start_conversation(
         room,
         responder=new_responder(briefing),
         voice=new_voice(recollection.agent),
-        tools=[],
+        tools=function_tools(tools),
+        on_exit=tools.approvals.let_go,
         chat=chat,
         briefing=briefing,
         floor=floor.free,
