@@ -19,7 +19,7 @@ from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.approval_fakes import RecordingDecisionMeter
 from tests.unit.agent.participants_suite import Meeting, ParticipantsSuite
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 from uuid_utils.compat import uuid7
 
 from meetai_agent.adapters.outbox_files import OutboxFiles

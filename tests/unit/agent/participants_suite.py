@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import pytest
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.ports.approving import Participants
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.unit.agent.approval_fakes import ApprovalBench, Shown
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.domain.errors import (
     ApproverUnreachableError,

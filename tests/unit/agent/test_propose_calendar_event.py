@@ -12,7 +12,7 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.voice.run_result import RunResult
 from tests.unit.agent.approval_fakes import ApprovalBench, Shown
 from tests.unit.agent.scripted_llm import Call, ScriptedLLM
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.tools.ports import ToolPorts
 from meetai_agent.tools.propose_calendar_event import NAME

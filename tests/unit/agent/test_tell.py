@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from tests.unit.agent.approval_fakes import MemoryEvents, MemoryOutbox, MemoryOutboxes, RecordingDecisionMeter
 from tests.unit.agent.fakes import VirtualClock
-from tests.unit.agent.waiting import until
+from tests.waiting import until
 
 from meetai_agent.usecases import tell
 from meetai_agent.usecases.retell import Retelling
