@@ -21,6 +21,7 @@ from meetai_agent.domain.proposal import MAX_CALLS, MAX_FAILURES, RETRY, Popup, 
 from meetai_agent.usecases.approve import MAX_OPEN, MAX_OPEN_EACH
 from meetai_agent.usecases.tell import MAX_UNTOLD
 
+pytestmark = pytest.mark.timeout(40)  # who waits for an answer that never comes fails soon
 RETRY_SECONDS = RETRY.limit_seconds
 
 
