@@ -73,6 +73,7 @@ class Bench:
             responder=new_responder(briefing),
             voice=load_voice(voice, access)(self.recollection.agent),
             tools=[propose],
+            on_exit=lambda: None,
             chat=self,
             briefing=briefing,
             floor=self.floor.free,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
-from uuid import UUID
 
 from livekit import rtc
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from meetai_agent.ports import Clock, Participants
+from meetai_agent.ports import Clock
+from meetai_agent.ports.approving import Participants
 from meetai_agent.usecases.approve import Approvals
 
 
