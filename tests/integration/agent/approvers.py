@@ -32,11 +32,24 @@ class Approver:
 
     def __init__(self, room: rtc.Room, answering: Answer | None) -> None:
         self.room = room
+        self._source = rtc.AudioSource(16_000, 1)
         self.popups: list[dict[str, Any]] = []
         self.answering = answering
         self.may_answer = asyncio.Event()
         if answering is not None:
             self.may_answer.set()
+
+    async def open_microphone(self) -> None:
+        """As people have: a client that publishes nothing is announced to the others only after 2.9 s."""
+        microphone = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await self.room.local_participant.publish_track(microphone, options)
+
+    async def leave(self) -> None:
+        """Close the page."""
+        self.may_answer.set()
+        await self.room.disconnect()
+        await self._source.aclose()
 
     def register(self) -> None:
         """Know the popup."""
@@ -51,8 +64,7 @@ class Approver:
         request = json.loads(call.payload)
         self.popups.append(request)
         await self.may_answer.wait()
-        assert self.answering is not None
-        reply = self.answering(request)
+        reply = self.answering(request) if self.answering else ""
         return reply if isinstance(reply, str) else json.dumps({"v": 1, "proposalId": request["proposalId"]} | reply)
 
 
@@ -71,11 +83,7 @@ async def join(
     await approver.room.connect(url, token(meeting_id, identity, name), rtc.RoomOptions(auto_subscribe=False))
     if register:
         approver.register()
-    # A microphone, as people have: a client that publishes nothing is announced to the others only after 2.9 s.
-    microphone = rtc.LocalAudioTrack.create_audio_track("microphone", rtc.AudioSource(16_000, 1))
-    await approver.room.local_participant.publish_track(
-        microphone, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    )
+    await approver.open_microphone()
     return approver
 
 

@@ -90,7 +90,7 @@ class Room:
         """Somebody who has joined and is seen; under an identity that is there already, as a reload does."""
         before = self.participants.stay_of(identity)
         approver = await join(self.url, self.name, identity, name=name, answering=answering, register=register)
-        self._stack.push_async_callback(approver.room.disconnect)
+        self._stack.push_async_callback(approver.leave)
         await until(lambda: self.participants.stay_of(identity) not in {None, before}, SECONDS)
         return approver
 
@@ -175,7 +175,7 @@ async def test_the_popup_is_sent_again_when_the_person_reloads(room: Room, leave
     waiting = room.propose()
     await until(lambda: bool(first.popups), SECONDS)
     if leaves_first:
-        await first.room.disconnect()
+        await first.leave()
     second = await room.with_person(answering=approve)
     async with asyncio.timeout(SECONDS):
         assert (await waiting).outcome == "approved"
@@ -189,7 +189,7 @@ async def test_it_expires_when_the_person_leaves_for_good(room: Room, monkeypatc
     ada = await room.with_person()
     waiting = room.propose()
     await until(lambda: bool(ada.popups), SECONDS)
-    await ada.room.disconnect()
+    await ada.leave()
     async with asyncio.timeout(SECONDS):
         end = await waiting
     assert (end.outcome, end.reason) == ("expired", "approver_left")
@@ -269,7 +269,7 @@ class RealMeeting:
         self._people[identity] = await self._room.with_person(identity, name=name)
 
     async def leave(self, identity: str) -> None:
-        await self._people[identity].room.disconnect()
+        await self._people[identity].leave()
 
 
 class TestRoomParticipants(ParticipantsSuite):
