@@ -96,7 +96,6 @@ def test_every_setting_is_named_when_all_are_wrong_or_missing() -> None:
     wrong = {
         "LIVEKIT_URL": "http://hunter2",
         "REDIS_URL": "hunter2",
-        "STT": "hunter2",
         "LLM": "hunter2",
         "TTS": "none",
         "PORT": "hunter2",
@@ -109,6 +108,9 @@ def test_every_setting_is_named_when_all_are_wrong_or_missing() -> None:
         load(AgentSettings, wrong)
     named = {problem.partition(":")[0] for problem in caught.value.problems}
     assert named == {*wrong, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "SPOOL_DIR"}
+    for stt in ("hunter2", "local/a,", ",local/a", "local/a,b", "deepgram/", ",".join(["local/a"] * 5)):
+        with pytest.raises(SettingsError, match="STT"):
+            load(AgentSettings, {**ENVIRONMENT, "STT": stt})
     assert "hunter2" not in str(caught.value)
 
 
@@ -122,7 +124,22 @@ def test_settings_are_read_when_the_environment_is_complete() -> None:
     assert "a-secret" not in repr(settings)
 
 
-@pytest.mark.parametrize("setting", ["nobody/model", "local/", "deepgram/nova-3"])
+def test_a_missing_key_is_named_with_all_else_that_is_wrong() -> None:
+    """Also the key of a recogniser that only takes over; each key once."""
+    environment = {**ENVIRONMENT, "STT": "local/whisper-tiny.en,deepgram/nova-3,openai/whisper-1", "PORT": "hunter2"}
+    with pytest.raises(SettingsError) as caught:
+        load(AgentSettings, environment)
+    named = [problem.partition(":")[0] for problem in caught.value.problems]
+    assert sorted(named) == ["DEEPGRAM_API_KEY", "OPENAI_API_KEY", "PORT"]
+    keys = {"DEEPGRAM_API_KEY": "key", "OPENAI_API_KEY": "key", "PORT": "1"}
+    settings = load(AgentSettings, {**environment, **keys})
+    check_recogniser(settings.stt, settings.provider_access)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["nobody/model", "local/", "deepgram/nova-3", "local/whisper-tiny.en,nobody/x", "openai/gpt-live-transcribe"],
+)
 def test_a_provider_is_refused_at_start_when_it_is_not_known(setting: str) -> None:
     """Not only when the first meeting comes."""
     with pytest.raises(UnknownProviderError):

@@ -34,6 +34,15 @@ class ParsesSetting(Protocol):
         """
 
 
+@runtime_checkable
+class ComparesSettings(Protocol):
+    """Settings that only together are right or wrong. A rule in `__post_init__` would be asked last, when all else is right."""
+
+    @classmethod
+    def compare_settings(cls, values: Mapping[str, Any]) -> list[str]:
+        """A line for each problem, `NAME: what is wrong`. `values` are the fields that are set and right by themselves."""
+
+
 class SettingsError(Exception):
     """One or more settings are missing or wrong.
 
@@ -77,6 +86,8 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
             values[field.name] = _read(raw, field.type)
         except ValueError as error:  # msgspec.ValidationError is one
             problems.append(f"{name}: {name_field('', str(error))[1]}")
+    if isinstance(settings, ComparesSettings):
+        problems += settings.compare_settings(values)
     if problems:
         raise SettingsError(problems)
     try:

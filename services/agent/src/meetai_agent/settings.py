@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from msgspec import Meta
 
-from meetai_agent.domain.providers import ProviderAccess
+from meetai_agent.domain.providers import ProviderAccess, missing_keys
 from meetai_servicekit.secret import RedisUrl, Secret, SigningSecret
 from meetai_servicekit.settings import HttpSettings
 
@@ -62,6 +63,12 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     drain_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="How long running meetings may go on after SIGTERM.")
     ] = 3600
+
+    @classmethod
+    def compare_settings(cls, values: Mapping[str, Any]) -> list[str]:
+        """A provider that is named needs its key. The defaults need none."""
+        chosen = {name.upper(): values.get(name, "") for name in ("stt", "llm", "tts")}
+        return missing_keys(chosen, values.keys())
 
     @property
     def provider_access(self) -> ProviderAccess:

