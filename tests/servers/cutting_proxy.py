@@ -39,6 +39,7 @@ class CuttingProxy:
         self._seen = 0
         self._refusing = False
         self._hanging = False
+        self._delay_seconds = 0.0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -74,6 +75,10 @@ class CuttingProxy:
         """Take requests and answer none, as a server does that is frozen."""
         self._hanging = hanging
 
+    def slow(self, delay_seconds: float) -> None:
+        """Hold every answer back for so long, as a server does that is overloaded."""
+        self._delay_seconds = delay_seconds
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
             writer.close()
@@ -100,6 +105,7 @@ class CuttingProxy:
             while data := await server_reader.read(65_536):
                 if silent.is_set():
                     break
+                await asyncio.sleep(self._delay_seconds)
                 if not self._hanging:
                     writer.write(data)
             writer.close()

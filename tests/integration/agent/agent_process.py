@@ -129,9 +129,14 @@ class AgentProcess:
 
 @contextmanager
 def agent_process(
-    folder: Path, livekit_url: str, redis_url: str, extra: Mapping[str, str] | None = None
+    folder: Path,
+    livekit_url: str,
+    redis_url: str,
+    extra: Mapping[str, str] | None = None,
+    *,
+    module: str = "meetai_agent",
 ) -> Iterator[AgentProcess]:
-    """Start the worker, and end it and all its processes with the block."""
+    """Start the worker, and end it and all its processes with the block. `module`: another one that runs it."""
     port = free_port()
     log_file, spool, metrics = folder / f"agent-{port}.log", folder / "spool", folder / f"metrics-{port}"
     metrics.mkdir()
@@ -150,7 +155,7 @@ def agent_process(
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "meetai_agent"], env=environment, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", module], env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         yield AgentProcess(process, port, log_file, spool)

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
-from tests.servers.cutting_proxy import CuttingProxy
+from tests.servers.cutting_proxy import Cut, CuttingProxy
 from tests.servers.embedded import EmbeddedServer
-from tests.unit.agent.fakes import RecordingMeter
-from tests.unit.agent.samples import covered, decoded, line, lines_of, new_producer
+from tests.unit.agent.fakes import RecordingCaptions, RecordingMeter, ScriptedEar, no_frames
+from tests.unit.agent.samples import MAYA, covered, decoded, line, lines_of, new_producer
 from tests.unit.agent.stream_suite import StreamSuite, StreamUnderTest
 from tests.waiting import until
 
@@ -24,10 +24,12 @@ from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
 from meetai_agent.domain.batches import Producer
-from meetai_agent.domain.buffer import TranscriptBuffer
+from meetai_agent.domain.buffer import MAX_RAM_BYTES, MAX_RAM_LINES, TranscriptBuffer
 from meetai_agent.domain.errors import StreamUnavailableError
+from meetai_agent.domain.heard import FinalWords
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.replay import Replay
+from meetai_agent.usecases.transcribe import Transcription
 from meetai_contracts.transcript import BATCH_FIELD, shard_of, stream_key
 
 SHARDS = 3
@@ -136,9 +138,9 @@ async def test_meetings_are_spread_when_there_are_several_streams(redis_url: str
 class Job:
     """A producer with a real spool, delivering to a real Redis."""
 
-    def __init__(self, folder: Path, stream: RedisBatchStream, producer: Producer) -> None:
+    def __init__(self, folder: Path, stream: RedisBatchStream, producer: Producer, *, spool_bytes: int = 2**24) -> None:
         self.meter = RecordingMeter()
-        self.spool = SpoolFile(folder, producer, max_bytes=2**24)
+        self.spool = SpoolFile(folder, producer, max_bytes=spool_bytes)
         self.buffer = TranscriptBuffer(producer, random=random.random)
         self._producer = producer
         self._numbers = itertools.count(1)
@@ -202,3 +204,111 @@ async def test_a_dead_jobs_lines_are_stored_when_the_worker_replays_its_spool(re
     assert sorted(set(covered(batches))) == list(range(1, 626))
     assert {one.seq for one in lines_of(batches)} == set(range(1, 626))
     assert (batches[-1].kind, batches[-1].high_water) == ("close", 625)
+
+
+async def test_captions_go_on_and_every_line_is_stored_once_in_order_when_redis_has_a_bad_day(
+    redis: RedisUnderTest, tmp_path: Path
+) -> None:
+    """Slow, out of memory, away; and requests cut before, within and after: a write may have landed or not.
+
+    Whatever Redis does, a final's caption is published before anything is waited for.
+    """
+    producer, meter, captions = new_producer(), RecordingMeter(), RecordingCaptions()
+    spool = SpoolFile(tmp_path, producer, max_bytes=2**24)
+    buffer = TranscriptBuffer(producer, random=random.random)
+    delivery = Delivery(producer, buffer, stream=redis.stream, kept=spool, clock=SystemClock(), meter=meter)
+    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    transcription.open()
+    said = 0
+
+    async def say(count: int) -> None:
+        nonlocal said
+        said += count
+        words = [FinalWords(f"s{said}", f"words {n}", n, n + 1) for n in range(count)]
+        await transcription.listen(MAYA, ScriptedEar(words), no_frames())
+        assert len(captions.published) == said
+
+    async def fail(beyond: int) -> None:
+        failed = meter.counts["attempt_failed"]
+        await until(lambda: meter.counts["attempt_failed"] >= failed + beyond)
+
+    async with Redis.from_url(redis.url) as admin:
+        redis.proxy.slow(0.2)
+        await say(15)
+        await until(lambda: meter.counts["batch_sent:lines"])
+        redis.proxy.slow(0)
+        for where in ("before", "within", "after"):
+            redis.proxy.cut(Cut(b"XADD", where, times=2))
+            await say(12)
+            await until(lambda: redis.proxy.cuts == 2 and buffer.ram_lines == 0)
+        await admin.config_set("maxmemory-policy", "noeviction")
+        await admin.config_set("maxmemory", "1")
+        try:
+            await say(20)
+            await fail(2)
+        finally:
+            await admin.config_set("maxmemory", "0")
+        redis.proxy.refuse(True)
+        await say(20)
+        await fail(1)
+        redis.proxy.refuse(False)
+    assert await transcription.close()
+    assert files(tmp_path) == []
+    batches = decoded(await redis.entries("standup"))
+    assert len(covered(batches)) > said, "something landed twice"
+    assert list(dict.fromkeys(covered(batches))) == list(range(1, said + 1))
+    assert {one.seq for one in lines_of(batches)} == set(range(1, said + 1)), "nothing is called lost"
+    assert [batch.kind for batch in batches].count("gap") == 0
+    assert (batches[-1].kind, batches[-1].high_water) == ("close", said)
+
+
+@pytest.mark.parametrize("spool", ["small", "read-only"])
+async def test_memory_is_bounded_and_the_loss_named_when_redis_and_the_disk_fail(
+    redis: RedisUnderTest, tmp_path: Path, spool: str
+) -> None:
+    """Memory takes its 2,000 lines, the spool what it can, if any; the rest is a gap, in its place, and no more than that."""
+    redis.proxy.refuse(True)
+    producer = new_producer()
+    job = Job(tmp_path if spool == "small" else Path("/proc/self/meetai"), redis.stream, producer, spool_bytes=320_000)
+    job.say(5_000)
+    assert job.buffer.ram_lines == MAX_RAM_LINES
+    assert job.buffer.ram_bytes <= MAX_RAM_BYTES
+    redis.proxy.refuse(False)
+    job.say(1)
+    job.delivery.close()
+    async with asyncio.timeout(30):
+        await job.running
+    batches = decoded(await redis.entries("standup"))
+    assert list(dict.fromkeys(covered(batches))) == list(range(1, 5_002))
+    kept = {one.seq for one in lines_of(batches)}
+    named = {seq for each in batches if each.kind == "gap" for seq in range(each.first_seq, each.last_seq + 1)}
+    assert kept | named == set(range(1, 5_002))
+    assert not kept & named
+    assert set(range(1, MAX_RAM_LINES + 1)) <= kept
+    assert (len(kept) > MAX_RAM_LINES + 1) == (spool == "small")
+    assert named
+    assert (batches[-1].kind, batches[-1].high_water) == ("close", 5_001)
+
+
+async def test_a_damaged_record_is_named_when_its_spool_is_replayed(redis: RedisUnderTest, tmp_path: Path) -> None:
+    """The lines around it are stored; the producer is closed."""
+    redis.proxy.refuse(True)
+    producer = new_producer()
+    job = Job(tmp_path, redis.stream, producer)
+    job.say(30)
+    job.running.cancel()
+    job.spool.release()
+    path = tmp_path / files(tmp_path)[0]
+    whole = path.read_bytes()
+    at = whole.index(b"line 7") if b"line 7" in whole else len(whole) // 4
+    path.write_bytes(whole[:at] + b"\xff\xff" + whole[at + 2 :])
+    redis.proxy.refuse(False)
+    replay = Replay(
+        SpoolFolder(tmp_path), stream=redis.stream, clock=SystemClock(), meter=RecordingMeter(), random=random.random
+    )
+    assert await replay.sweep() == 1
+    batches = decoded(await redis.entries("standup"))
+    assert covered(batches) == list(range(1, 31))
+    assert [each.last_seq - each.first_seq for each in batches if each.kind == "gap"] == [0]
+    assert (batches[-1].kind, batches[-1].high_water) == ("close", 30)
+    assert files(tmp_path) == []
