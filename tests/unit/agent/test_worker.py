@@ -131,6 +131,7 @@ def test_a_missing_key_is_named_with_all_else_that_is_wrong() -> None:
         load(AgentSettings, environment)
     named = [problem.partition(":")[0] for problem in caught.value.problems]
     assert sorted(named) == ["DEEPGRAM_API_KEY", "OPENAI_API_KEY", "PORT"]
+    load(AgentSettings, {**ENVIRONMENT, "LLM": "none", "TTS": "openai/tts-1"})
     keys = {"DEEPGRAM_API_KEY": "key", "OPENAI_API_KEY": "key", "PORT": "1"}
     settings = load(AgentSettings, {**environment, **keys})
     check_recogniser(settings.stt, settings.provider_access)

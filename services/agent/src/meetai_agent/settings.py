@@ -66,8 +66,9 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
 
     @classmethod
     def compare_settings(cls, values: Mapping[str, Any]) -> list[str]:
-        """A provider that is named needs its key. The defaults need none."""
-        chosen = {name.upper(): values.get(name, "") for name in ("stt", "llm", "tts")}
+        """A provider that is named needs its key. The defaults need none, nor does a voice that is never used."""
+        used = ("stt",) if values.get("llm") == "none" else ("stt", "llm", "tts")
+        chosen = {name.upper(): values.get(name, "") for name in used}
         return missing_keys(chosen, values.keys())
 
     @property
