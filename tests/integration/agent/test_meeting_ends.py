@@ -20,6 +20,7 @@ from tests.servers.spoken_reference import BYTES_A_SECOND, Word
 from tests.waiting import until
 
 from meetai_agent.adapters.whisper import WhisperSTT
+from meetai_contracts.transcript import LiveTranscript, TranscriptBatch
 from meetai_local.demo.measure import word_error_rate
 from meetai_local.speech import load_recording, load_script
 
@@ -49,6 +50,15 @@ async def delete_room(livekit_url: str, room: str) -> None:
         await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
 
 
+def assert_stored(batches: list[TranscriptBatch], captions: list[LiveTranscript]) -> None:
+    """Every caption is a stored line, and nothing is called lost. The last lines may have come when nobody was there to see."""
+    ids = ids_of(batches)
+    assert captions
+    assert [caption.id for caption in captions] == ids[: len(captions)]
+    assert {batch.kind for batch in batches} == {"open", "lines", "close"}
+    assert batches[-1].high_water == len(ids)
+
+
 async def test_every_word_is_stored_under_its_speaker_when_recognisers_break(
     livekit: EmbeddedServer, redis_url: str, tmp_path: Path, deepgram: DeepgramServer
 ) -> None:
@@ -75,12 +85,11 @@ async def test_every_word_is_stored_under_its_speaker_when_recognisers_break(
             await delete_room(livekit.url, "first")
             batches = await stored_until_closed(redis_url, "first")
         lines = [line for batch in batches for line in batch.lines]
-        finals = [each.caption for each in maya.captions if each.caption.final]
-        assert [line.id for line in lines] == [caption.id for caption in finals]
+        assert_stored(batches, [each.caption for each in maya.captions if each.caption.final])
         assert [each for each in maya.captions if not each.caption.final], "interims are shown"
-        for identity, wav in (("maya", MAYA_SAYS), ("ben", BEN_SAYS)):
+        for identity, own, other in (("maya", MAYA_SAYS, BEN_SAYS), ("ben", BEN_SAYS, MAYA_SAYS)):
             said = " ".join(line.text for line in lines if line.speaker.identity == identity)
-            assert word_error_rate(LINES[wav], said) < 0.35, identity
+            assert word_error_rate(LINES[own], said) < 0.6 < word_error_rate(LINES[other], said), identity
         assert agent.events("recogniser_failed")
 
         deepgram.always = "500"
@@ -89,8 +98,9 @@ async def test_every_word_is_stored_under_its_speaker_when_recognisers_break(
             await maya.say(load_recording(MAYA_SAYS))
             captions = await heard(maya, 1)
         batches = await stored_until_closed(redis_url, "second")
-        assert ids_of(batches) == [caption.id for caption in captions]
-        assert word_error_rate(LINES[MAYA_SAYS], " ".join(caption.text for caption in captions)) < 0.2
+        assert_stored(batches, captions)
+        said = " ".join(line.text for batch in batches for line in batch.lines)
+        assert word_error_rate(LINES[MAYA_SAYS], said) < 0.6
         assert not files(tmp_path / "spool")
         assert "meetai_agent_recogniser_failures" in agent.metrics()
         assert deepgram_listen.KEY not in agent.log()
@@ -111,6 +121,6 @@ async def test_the_producer_is_closed_when_the_entrypoint_raises(
             await maya.wait_until_heard()
             await maya.say(load_recording(MAYA_SAYS))
             captions = await heard(maya, 1)
-        assert ids_of(await stored_until_closed(redis_url, "mute")) == [caption.id for caption in captions]
+        assert_stored(await stored_until_closed(redis_url, "mute"), captions)
         assert agent.events("conversation_unavailable")
         assert not files(tmp_path / "spool")
