@@ -35,6 +35,10 @@ def test_no_page_may_call_when_nothing_is_set() -> None:
         ({"OIDC_ISSUER": "http://id.example.com", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
         ({"OIDC_ISSUER": "http://127.0.0.1.evil.org", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
         ({"OIDC_ISSUER": "https://id.example.com/?x=1", "OIDC_AUDIENCE": "meetai"}, "OIDC_ISSUER"),
+        ({"TRUSTED_PROXIES": "*"}, "TRUSTED_PROXIES"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "TRUSTED_PROXIES"),
+        ({"RATE_LIMIT_KEY": "0"}, "RATE_LIMIT_KEY"),
+        ({"REDIS_URL": "http://127.0.0.1"}, "REDIS_URL"),
         ({"TOKEN_TTL_SECONDS": "21601"}, "TOKEN_TTL_SECONDS"),
     ],
 )

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -76,7 +76,15 @@ class _DrainingServer(uvicorn.Server):
                     transport.abort()
 
 
-def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain | None = None) -> int:
+def serve(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    fate: ProcessFate,
+    drain: Drain | None = None,
+    trusted_proxies: Sequence[str] = (),
+) -> int:
     """Run until SIGTERM or SIGINT; returns the process's exit code.
 
     Args:
@@ -84,6 +92,7 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain
         host: Address to listen on.
         port: TCP port.
         fate: Whether work beside the server has failed.
+        trusted_proxies: Addresses or networks whose `X-Forwarded-For` says where a request comes from.
         drain: Awaited at the signal, while requests are still answered.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -98,6 +107,8 @@ def serve(app: ASGIApp, *, host: str, port: int, fate: ProcessFate, drain: Drain
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(trusted_proxies),  # by default uvicorn believes whoever calls from this machine
+            forwarded_allow_ips=list(trusted_proxies),
             lifespan="on",
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

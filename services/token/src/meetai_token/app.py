@@ -20,10 +20,13 @@ from meetai_servicekit.server import serve
 from meetai_servicekit.settings import load_or_exit
 from meetai_servicekit.tracing import start_tracing
 from meetai_token import http
+from meetai_token.adapters.limits_in_process import InProcessLimits
+from meetai_token.adapters.limits_in_redis import RedisLimits
 from meetai_token.adapters.livekit_rooms import LiveKitRooms
 from meetai_token.adapters.livekit_tokens import LiveKitTokenMint
 from meetai_token.adapters.oidc import OidcPeople
 from meetai_token.domain.errors import RoomsUnavailableError
+from meetai_token.http.callers import Callers
 from meetai_token.http.door import Door
 from meetai_token.settings import TokenSettings
 from meetai_token.usecases import AdmitPerson, PrepareRoom, RuleMeeting
@@ -35,7 +38,13 @@ def run(environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM; returns the process's exit code."""
     settings = load_or_exit(TokenSettings, environ)
     configure_logging(NAME, settings.log_level)
-    return serve(create_app(settings), host=settings.host, port=settings.port, fate=ProcessFate())
+    return serve(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        fate=ProcessFate(),
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def create_app(settings: TokenSettings) -> HttpService:
@@ -56,7 +65,7 @@ def create_app(settings: TokenSettings) -> HttpService:
         new_id=uuid.uuid4,
     )
 
-    people = _people(settings)
+    people, limits = _people(settings), _limits(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
@@ -64,6 +73,8 @@ def create_app(settings: TokenSettings) -> HttpService:
             await opened.enter_async_context(rooms.connected())
             if people is not None:
                 await opened.enter_async_context(people.connected())
+            if isinstance(limits, RedisLimits):
+                await opened.enter_async_context(limits.connected())
             yield
 
     async def livekit_answers() -> None:
@@ -78,8 +89,7 @@ def create_app(settings: TokenSettings) -> HttpService:
             http.routes(
                 Door(admit_person, server_url=settings.server_url, registry=registry),
                 RuleMeeting(rooms),
-                keys=settings.service_keys,
-                people=people,
+                Callers(settings.service_keys, people, limits, settings.quotas),
                 agent_name=settings.agent_name,
             )
         ],
@@ -101,6 +111,13 @@ def _people(settings: TokenSettings) -> OidcPeople | None:
         role_claim=settings.oidc_role_claim,
         now=time.monotonic,
     )
+
+
+def _limits(settings: TokenSettings) -> InProcessLimits | RedisLimits:
+    own = InProcessLimits(now=time.monotonic)
+    if settings.redis_url is None:
+        return own
+    return RedisLimits(settings.redis_url, otherwise=own, now=time.monotonic)
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import Role
 from meetai_servicekit.dispatches import Dispatch
+from meetai_token.domain.limits import Quota
 from meetai_token.domain.policy import Caller
 from meetai_token.domain.rooms import LiveRoom, RoomSetup
 
@@ -80,3 +81,10 @@ class People(Protocol):
             RefusedError: a good token that gives nothing here.
             CallersUnavailableError: it can't be told now.
         """
+
+
+class Limits(Protocol):
+    """Counts requests."""
+
+    async def take(self, quota: Quota, subject: str) -> float | None:
+        """Count one request; None if it is within the quota, else seconds until one would be, and it isn't counted."""

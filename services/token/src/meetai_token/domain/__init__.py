@@ -2,5 +2,6 @@
 
 - `policy`: who may do what.
 - `rooms`: what a room must know.
+- `limits`: how often somebody may ask.
 - `errors`: what can go wrong.
 """
