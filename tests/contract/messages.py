@@ -105,6 +105,17 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         ended_ms=START_MS + 1_200,
         language="en",
     ),
+    "caption-screen-share": transcript.LiveTranscript(
+        v=1,
+        segment="SG_2",
+        final=True,
+        speaker=transcript.CaptionSpeaker("u-1", "Ann Überall", "human"),
+        text="Once upon a time.",
+        started_ms=START_MS,
+        id=f"{PRODUCER}:3",
+        ended_ms=START_MS + 1_200,
+        source="screen_share",
+    ),
     "approval-request": approval.ApprovalRequest(
         v=1, proposal_id=PROPOSAL, kind="calendar_event", expires_at=START + dt.timedelta(minutes=2), event=_EVENT
     ),

@@ -119,6 +119,7 @@ captions = st.builds(
     id=st.none() | free_text,
     ended_ms=st.none() | unix_ms,
     language=st.none() | free_text,
+    source=st.sampled_from(("microphone", "screen_share")),
 )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import msgspec
 import pytest
 from livekit import api, rtc
 from tests.integration.agent.agent_process import person
@@ -18,6 +19,7 @@ from tests.waiting import until
 from meetai_agent.adapters.livekit_captions import RoomCaptions
 from meetai_agent.adapters.microphone import SAMPLE_RATE_HZ, ParticipantMicrophone
 from meetai_contracts.transcript import LIVE_TOPIC, CaptionSpeaker, LiveTranscript, parse_live_transcript
+from meetai_local.demo.microphone import Microphone
 from meetai_local.demo.participant import SimulatedParticipant
 
 MAYA = CaptionSpeaker(identity="maya", name="Maya", kind="human")
@@ -69,7 +71,7 @@ class Listener:
 async def test_frames_come_until_it_is_stopped_when_a_microphone_is_open(room: Room) -> None:
     """About a second of audio a second; it can be stopped before it began, twice, and nothing is left running."""
     before = asyncio.all_tasks()
-    listener, other = (Listener(ParticipantMicrophone(room.participant)) for _ in range(2))
+    listener, other = (Listener(ParticipantMicrophone(room.participant, "microphone")) for _ in range(2))
     other.microphone.stop()
     await until(lambda: listener.seconds >= 1)
     listener.microphone.stop()
@@ -81,7 +83,7 @@ async def test_frames_come_until_it_is_stopped_when_a_microphone_is_open(room: R
 
 async def test_no_frame_is_lost_when_the_loop_was_busy_as_the_stream_ended(room: Room) -> None:
     """Frames and the end arrive in one burst; the SDK's own iterator would forget all frames of it but one."""
-    microphone = ParticipantMicrophone(room.participant)
+    microphone = ParticipantMicrophone(room.participant, "microphone")
     listener = Listener(microphone)
     await until(lambda: listener.seconds >= 0.5)
     heard = listener.seconds
@@ -95,11 +97,37 @@ async def test_no_frame_is_lost_when_the_loop_was_busy_as_the_stream_ended(room:
 
 async def test_frames_end_when_the_participant_leaves(room: Room) -> None:
     """By themselves, soon."""
-    listener = Listener(ParticipantMicrophone(room.participant))
+    listener = Listener(ParticipantMicrophone(room.participant, "microphone"))
     await until(lambda: listener.seconds >= 0.2)
     await room.maya.room.disconnect()
     async with asyncio.timeout(10):
         await listener.task
+
+
+async def test_the_sound_of_a_screen_is_heard_beside_the_microphone_when_it_is_shared(room: Room) -> None:
+    """Each stream has its own; captions of it name its track."""
+    microphone = Listener(ParticipantMicrophone(room.participant, "microphone"))
+    share = Listener(ParticipantMicrophone(room.participant, "screen_share"))
+    await until(lambda: microphone.seconds >= 0.2, 30)
+    assert share.samples == 0
+    async with Microphone() as sound:
+        track = rtc.LocalAudioTrack.create_audio_track("screen", sound.source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
+        published = await room.maya.room.local_participant.publish_track(track, options)
+        await until(lambda: share.seconds >= 0.5, 30)
+        ui, captions = StockUI(room.maya.room), RoomCaptions(room.room, meter=RecordingMeter())
+        await until(lambda: published.sid in room.participant.track_publications, 30)
+        captions.publish(msgspec.structs.replace(caption(1), source="screen_share"))
+        await until(lambda: len(ui.shown) == 1, 30)
+        assert ui.shown[0][2]["lk.transcribed_track_id"] == published.sid
+        await captions.aclose()
+        await room.maya.room.local_participant.unpublish_track(published.sid)
+    heard = microphone.seconds
+    await until(lambda: microphone.seconds >= heard + 0.5, 30)
+    assert not share.task.done(), "it may be shared again"
+    await room.maya.room.disconnect()
+    async with asyncio.timeout(30):
+        await asyncio.gather(share.task, microphone.task)
 
 
 async def test_captions_arrive_in_order_when_many_are_published(room: Room) -> None:
@@ -138,6 +166,8 @@ class StockUI:
 async def test_a_stock_client_shows_every_line_once_when_they_are_captioned(room: Room) -> None:
     """Under the speaker's identity and track, interims and their final under one segment; a second line has its own."""
     ui = StockUI(room.maya.room)
+    await until(lambda: len(room.participant.track_publications) == 1, 30)
+    [track] = room.participant.track_publications
     captions = RoomCaptions(room.room, meter=RecordingMeter())
     interim = LiveTranscript(1, segment="s1", final=False, speaker=MAYA, text="lin", started_ms=1)
     finals = [
@@ -147,7 +177,6 @@ async def test_a_stock_client_shows_every_line_once_when_they_are_captioned(room
     for each in (interim, *finals):
         captions.publish(each)
     await until(lambda: len(ui.shown) == 4, 30)
-    [track] = room.participant.track_publications
     assert ui.shown == [
         ("maya", text, {"lk.segment_id": segment, "lk.transcription_final": final, "lk.transcribed_track_id": track})
         for segment, final, text in [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.agent.fakes import (
     MemorySpool,
     MemoryStream,
     RecordingCaptions,
+    RecordingFollower,
     RecordingMeter,
     ScriptedMicrophone,
     VirtualClock,
@@ -27,6 +29,7 @@ from meetai_agent.ports import OnVoice
 from meetai_agent.session import MeetingSession
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.transcribe import Transcription
+from meetai_contracts.transcript import Source
 
 HUMAN = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
 AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
@@ -40,6 +43,7 @@ class Someone:
         self.name = name
         self.kind = kind
         self.sid = sid or f"PA_{identity}"
+        self.track_publications: dict[str, SimpleNamespace] = {}
 
 
 class FakeRoom(rtc.EventEmitter[str]):
@@ -52,6 +56,11 @@ class FakeRoom(rtc.EventEmitter[str]):
     def join(self, someone: Someone) -> None:
         self.remote_participants[someone.identity] = someone
         self.emit("participant_connected", someone)
+
+    def share_sound(self, someone: Someone) -> None:
+        publication = SimpleNamespace(source=rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
+        someone.track_publications["TR_share"] = publication
+        self.emit("track_published", publication, someone)
 
     def leave(self, someone: Someone) -> None:
         del self.remote_participants[someone.identity]
@@ -84,12 +93,13 @@ class Bench:
         self.unavailable = False
         self.room = FakeRoom()
         self.microphones: list[tuple[Someone, ScriptedMicrophone]] = []
+        self.sources: list[Source] = []
         self.stream = MemoryStream()
         producer, meter = new_producer(), RecordingMeter()
         spool = MemorySpool(MemoryDisk(), producer)
         buffer = TranscriptBuffer(producer, random=lambda: 0.0)
         delivery = Delivery(producer, buffer, stream=self.stream, kept=spool, clock=VirtualClock(), meter=meter)
-        captions = RecordingCaptions()
+        captions = self.captions = RecordingCaptions()
         self.transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
         self.session = MeetingSession(
             cast("rtc.Room", self.room),
@@ -101,7 +111,8 @@ class Bench:
         self.session.start()
         self.session.transcribe(self.transcription)
 
-    def _open(self, participant: Any) -> ScriptedMicrophone:
+    def _open(self, participant: Any, source: Source) -> ScriptedMicrophone:
+        self.sources.append(source)
         if self.unavailable:
             self.unavailable = False
             raise RuntimeError("left again")
@@ -139,6 +150,32 @@ async def test_everyone_is_heard_when_they_were_there_or_come_later(bench: Bench
         *(("late", "last word"), ("late", "word")),
     ]
     assert all(microphone.closed for _, microphone in bench.microphones)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_the_sound_of_a_screen_is_its_sharers_and_marked_when_it_is_shared(bench: Bench, before: bool) -> None:
+    """However often it is published; it goes when they do, and who follows the meeting takes it for nobody's voice."""
+    follower = RecordingFollower()
+    bench.transcription.follow(follower)
+    maya = Someone("maya")
+    bench.room.join(maya)
+    if before:
+        bench.room.share_sound(maya)
+    bench.start()
+    bench.room.share_sound(maya)
+    bench.room.share_sound(maya)
+    assert bench.sources == ["microphone", "screen_share"]
+    for _, microphone in bench.microphones:
+        microphone.pick_up()
+    await until(lambda: all(microphone._frames.empty() for _, microphone in bench.microphones))
+    bench.room.leave(maya)
+    await until(lambda: all(microphone.closed for _, microphone in bench.microphones))
+    assert [identity for identity, _ in await bench.said()] == ["maya"] * 4
+    assert sorted(caption.source for caption in bench.captions.published) == [
+        *["microphone"] * 2,
+        *["screen_share"] * 2,
+    ]
+    assert follower.told == ["word", "last word", "maya pauses"]
 
 
 async def test_nobody_is_heard_twice_when_the_same_event_comes_again(bench: Bench) -> None:

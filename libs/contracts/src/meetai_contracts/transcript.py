@@ -36,6 +36,8 @@ _SHORT_SPEAKER: Final = MAX_SPEAKER_BYTES // 4
 """Characters that fit whatever they are. Every line ever said is checked when it is read: without calls, where that suffices."""
 
 SpeakerKind = Literal["human", "agent"]
+Source = Literal["microphone", "screen_share"]
+"""What was heard: a person's own voice, or the sound of the screen that they share."""
 BatchKind = Literal["open", "lines", "gap", "close"]
 BATCH_VERSION: Final = 1
 
@@ -170,6 +172,7 @@ class LiveTranscript(Struct, frozen=True, rename="camel", omit_defaults=True):
         segment: Joins interims with their final.
         final: Only a final has `id` and `ended_ms`.
         id: The line's id in the store.
+        source: Absent means the microphone.
     """
 
     v: Literal[1]
@@ -181,6 +184,7 @@ class LiveTranscript(Struct, frozen=True, rename="camel", omit_defaults=True):
     id: str | None = None
     ended_ms: UnixMs | None = None
     language: str | None = None
+    source: Source = "microphone"
 
 
 def encode_batch(batch: TranscriptBatch) -> bytes:

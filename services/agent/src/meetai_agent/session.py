@@ -15,7 +15,7 @@ from livekit import rtc
 from meetai_agent.ports import Ear, Microphone
 from meetai_agent.usecases.transcribe import Transcription
 from meetai_contracts.identifiers import clean_text
-from meetai_contracts.transcript import MAX_SPEAKER_BYTES, Speaker
+from meetai_contracts.transcript import MAX_SPEAKER_BYTES, Source, Speaker
 
 HUMANS: Final = frozenset(
     {
@@ -45,21 +45,22 @@ class MeetingSession:
         room: rtc.Room,
         *,
         new_ear: Callable[[], Ear],
-        open_microphone: Callable[[rtc.RemoteParticipant], Microphone],
+        open_microphone: Callable[[rtc.RemoteParticipant, Source], Microphone],
     ) -> None:
         self._room = room
         self._transcription: asyncio.Future[Transcription] = asyncio.get_running_loop().create_future()
         self._new_ear = new_ear
         self._open_microphone = open_microphone
-        self._listening: dict[rtc.RemoteParticipant, tuple[Microphone, asyncio.Task[None]]] = {}
+        self._listening: dict[tuple[rtc.RemoteParticipant, Source], tuple[Microphone, asyncio.Task[None]]] = {}
         self._finishing = False
 
     def start(self) -> None:
         """Open the microphones of those who are here, and of those who come."""
-        self._room.on("participant_connected", self._listen_to)
+        self._room.on("participant_connected", self._come)
         self._room.on("participant_disconnected", self._stop_listening_to)
+        self._room.on("track_published", self._listen_to_share)
         for participant in self._room.remote_participants.values():
-            self._listen_to(participant)
+            self._come(participant)
 
     def transcribe(self, transcription: Transcription) -> None:
         """Transcribe all that the microphones have picked up since `start`, and go on."""
@@ -85,37 +86,50 @@ class MeetingSession:
         if not self._transcription.cancelled():
             await self._transcription.result().close()
 
-    def _listen_to(self, participant: rtc.RemoteParticipant) -> None:
+    def _come(self, participant: rtc.RemoteParticipant) -> None:
+        self._listen_to(participant, "microphone")
+        for publication in participant.track_publications.values():
+            self._listen_to_share(publication, participant)
+
+    def _listen_to_share(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        """Only once there is one: most never share a sound, and a stream that waits for it costs as much as one that plays."""
+        if publication.source == rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO:
+            self._listen_to(participant, "screen_share")
+
+    def _listen_to(self, participant: rtc.RemoteParticipant, source: Source) -> None:
         """Each object that the SDK makes is one stay in the room: after a reconnect the same sid may come as another."""
-        if self._finishing or participant.kind not in HUMANS or participant in self._listening:
+        if self._finishing or participant.kind not in HUMANS or (participant, source) in self._listening:
             return
         try:
-            microphone = self._open_microphone(participant)
+            microphone = self._open_microphone(participant, source)
         except Exception:  # left again in the same moment; the others must still be heard
             log.exception("microphone_unavailable", identity=participant.identity)
             return
-        task = asyncio.create_task(self._listen(participant, microphone), name=f"listen-{participant.sid}")
-        self._listening[participant] = (microphone, task)
+        listening = self._listen(participant, source, microphone)
+        task = asyncio.create_task(listening, name=f"listen-{participant.sid}-{source}")
+        self._listening[participant, source] = (microphone, task)
 
     def _stop_listening_to(self, participant: rtc.RemoteParticipant) -> None:
-        if participant in self._listening:
-            self._listening[participant][0].stop()
+        for (someone, _source), (microphone, _task) in self._listening.items():
+            if someone is participant:
+                microphone.stop()
 
-    async def _listen(self, participant: rtc.RemoteParticipant, microphone: Microphone) -> None:
-        log.info("participant_heard", identity=participant.identity, participant_sid=participant.sid)
+    async def _listen(self, participant: rtc.RemoteParticipant, source: Source, microphone: Microphone) -> None:
+        who = {"identity": participant.identity, "participant_sid": participant.sid, "source": source}
+        log.info("participant_heard", **who)
         try:
             transcription = await asyncio.shield(self._transcription)
-            await transcription.listen(_speaker(participant), self._new_ear(), microphone.frames())
+            await transcription.listen(_speaker(participant), self._new_ear(), microphone.frames(), source)
         except Exception:
-            log.exception("listening_failed", identity=participant.identity)
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant)
+            log.exception("listening_failed", **who)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant, source)
         finally:
-            self._listening.pop(participant, None)
-            log.info("participant_unheard", identity=participant.identity, participant_sid=participant.sid)
+            self._listening.pop((participant, source), None)
+            log.info("participant_unheard", **who)
 
-    def _listen_again_to(self, participant: rtc.RemoteParticipant) -> None:
+    def _listen_again_to(self, participant: rtc.RemoteParticipant, source: Source) -> None:
         if self._room.remote_participants.get(participant.identity) is participant:
-            self._listen_to(participant)
+            self._listen_to(participant, source)
 
 
 def _speaker(participant: rtc.RemoteParticipant) -> Speaker:

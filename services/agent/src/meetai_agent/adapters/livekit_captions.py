@@ -21,9 +21,10 @@ from livekit.agents.types import (
     TOPIC_TRANSCRIPTION,
 )
 
+from meetai_agent.adapters.microphone import TRACK_SOURCES
 from meetai_agent.ports import Meter
 from meetai_contracts.codec import encode_json
-from meetai_contracts.transcript import LIVE_TOPIC, LiveTranscript
+from meetai_contracts.transcript import LIVE_TOPIC, LiveTranscript, Source
 
 MAX_WAITING: Final = 256
 SEND_SECONDS: Final = 5.0
@@ -67,7 +68,7 @@ class RoomCaptions:
             ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID: segment,
             ATTRIBUTE_TRANSCRIPTION_FINAL: "true" if caption.final else "false",
         }
-        if track_sid := self._microphone_of(caption.speaker.identity):
+        if track_sid := self._track_of(caption.speaker.identity, caption.source):
             attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] = track_sid
         stream = await self._room.local_participant.stream_text(
             topic=TOPIC_TRANSCRIPTION, sender_identity=caption.speaker.identity, attributes=attributes
@@ -75,13 +76,13 @@ class RoomCaptions:
         await stream.write(caption.text)
         await stream.aclose()
 
-    def _microphone_of(self, identity: str) -> str | None:
+    def _track_of(self, identity: str, source: Source) -> str | None:
         """The track that is being transcribed; None when its owner has left meanwhile."""
         someone: rtc.Participant | None = self._room.remote_participants.get(identity)
         if identity == self._room.local_participant.identity:
             someone = self._room.local_participant
         for publication in someone.track_publications.values() if someone else ():
-            if publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
+            if publication.source == TRACK_SOURCES[source]:
                 return publication.sid
         return None
 

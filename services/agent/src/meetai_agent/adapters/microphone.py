@@ -1,4 +1,4 @@
-"""A participant's microphone, as 16 kHz mono frames.
+"""A participant's microphone, or the sound of the screen that they share, as 16 kHz mono frames.
 
 Owns the SDK's stream. It follows the participant, not a track: it goes on through mute (as silence), unpublish (as nothing)
 and republish, and ends when the participant leaves (FACTS, livekit-agents) or `stop` is called.
@@ -7,12 +7,18 @@ and republish, and ends when the participant leaves (FACTS, livekit-agents) or `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 from livekit import rtc
 
+from meetai_contracts.transcript import Source
+
 SAMPLE_RATE_HZ: Final = 16_000
+TRACK_SOURCES: Final[Mapping[Source, rtc.TrackSource.ValueType]] = {
+    "microphone": rtc.TrackSource.SOURCE_MICROPHONE,
+    "screen_share": rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO,
+}
 FRAME_MS: Final = 50
 """Ten microphones cost 15 % of a core with frames of 50 ms and 22 % with the SDK's own 10 ms, measured through a real SFU."""
 MAX_QUEUED_FRAMES: Final = 600
@@ -23,10 +29,10 @@ STOP_SECONDS: Final = 2.0
 class ParticipantMicrophone:
     """`ports.Microphone` over `rtc.AudioStream`."""
 
-    def __init__(self, participant: rtc.RemoteParticipant) -> None:
+    def __init__(self, participant: rtc.RemoteParticipant, source: Source) -> None:
         self._stream = rtc.AudioStream.from_participant(
             participant=participant,
-            track_source=rtc.TrackSource.SOURCE_MICROPHONE,
+            track_source=TRACK_SOURCES[source],
             sample_rate=SAMPLE_RATE_HZ,
             num_channels=1,
             frame_size_ms=FRAME_MS,

@@ -20,7 +20,7 @@ from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, U
 from meetai_agent.ports import Captions, Ear, Follower, Meter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
-from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Speaker, TranscriptLine
+from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Source, Speaker, TranscriptLine
 
 FINAL_FLUSH_SECONDS: Final = 30.0
 """What isn't delivered by then stays in the spool for the worker; the framework's own limit is 300 s."""
@@ -51,21 +51,25 @@ class Transcription:
         """Start delivering: the stream learns of this producer before its first line."""
         self._delivering = asyncio.create_task(self._delivery.run(), name="delivery")
 
-    async def listen(self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
-        """Transcribe one participant's microphone until its frames end.
+    async def listen(
+        self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None], source: Source = "microphone"
+    ) -> None:
+        """Transcribe one participant's microphone, or the sound of their screen, until its frames end.
+
+        Who follows the meeting isn't told of the latter: a film that says the agent's name is nobody who speaks to it.
 
         When that is cut short, by a fault or because it takes too long at the end, the last words that were shown as
         interim are kept as final; where there were none, a number is named lost.
         """
-        on_voice = partial(self._tell_voice, speaker.identity)
+        on_voice = partial(self._tell_voice, speaker.identity) if source == "microphone" else _tell_nobody
         pending: InterimWords | None = None
         try:
             async with aclosing(ear.listen(frames, on_voice)) as hearing:
                 async for heard in hearing:
                     pending = heard if isinstance(heard, InterimWords) else None
-                    self._take(speaker, heard)
+                    self._take(speaker, heard, source)
         except (Exception, asyncio.CancelledError):
-            self._cut_short(speaker, pending)
+            self._cut_short(speaker, pending, source)
             raise
         finally:
             on_voice(False)
@@ -94,16 +98,18 @@ class Transcription:
         log.error("transcription_left_in_spool", producer_id=str(self._producer.id), lines=self._seq)
         return False
 
-    def _take(self, speaker: Speaker, heard: Heard) -> None:
+    def _take(self, speaker: Speaker, heard: Heard, source: Source) -> None:
         match heard:
             case InterimWords():
-                self._caption_interim(speaker, heard)
+                self._caption_interim(speaker, heard, source)
             case FinalWords():
-                self._add(speaker, heard)
+                self._add(speaker, heard, source)
             case Unrecognised():
                 self._name_lost(speaker, heard.ended_ms - heard.started_ms)
 
-    def _add(self, speaker: Speaker, heard: FinalWords, *, interrupted: bool = False) -> None:
+    def _add(
+        self, speaker: Speaker, heard: FinalWords, source: Source = "microphone", *, interrupted: bool = False
+    ) -> None:
         for text in storable_pieces(heard.text):
             self._seq += 1
             line = TranscriptLine(
@@ -121,9 +127,10 @@ class Transcription:
             if offset is None:
                 self._meter.spool_failed()
             self._delivery.add(line, offset)
-            self._captions.publish(_final_caption(line, heard.segment))
+            self._captions.publish(_final_caption(line, heard.segment, source))
             self._meter.line_numbered()
-            self._tell_line(line)
+            if source == "microphone":
+                self._tell_line(line)
 
     def _tell_line(self, line: TranscriptLine) -> None:
         if self._follower is not None:
@@ -135,12 +142,13 @@ class Transcription:
             with _nothing_raised():
                 self._follower.voice_changed(identity, speaking)
 
-    def _cut_short(self, speaker: Speaker, pending: InterimWords | None) -> None:
+    def _cut_short(self, speaker: Speaker, pending: InterimWords | None, source: Source) -> None:
         if pending is None:
             self._name_lost(speaker, None)
             return
         ended_ms = pending.ended_ms or pending.started_ms
-        self._add(speaker, FinalWords(pending.segment, pending.text, pending.started_ms, ended_ms, pending.language))
+        words = FinalWords(pending.segment, pending.text, pending.started_ms, ended_ms, pending.language)
+        self._add(speaker, words, source)
 
     def _name_lost(self, speaker: Speaker, ms: int | None) -> None:
         """Speech without words takes a number, and a gap names it: who reads the transcript must know."""
@@ -156,7 +164,7 @@ class Transcription:
             ms=ms,
         )
 
-    def _caption_interim(self, speaker: Speaker, heard: InterimWords) -> None:
+    def _caption_interim(self, speaker: Speaker, heard: InterimWords, source: Source = "microphone") -> None:
         self._captions.publish(
             LiveTranscript(
                 v=1,
@@ -166,6 +174,7 @@ class Transcription:
                 text=clean_text(heard.text),
                 started_ms=heard.started_ms,
                 language=heard.language,
+                source=source,
             )
         )
 
@@ -179,7 +188,11 @@ def _nothing_raised() -> Iterator[None]:
         log.exception("follower_failed")
 
 
-def _final_caption(line: TranscriptLine, segment: str) -> LiveTranscript:
+def _tell_nobody(speaking: bool) -> None:
+    """Sound that is nobody's voice."""
+
+
+def _final_caption(line: TranscriptLine, segment: str, source: Source) -> LiveTranscript:
     return LiveTranscript(
         v=1,
         segment=segment,
@@ -190,6 +203,7 @@ def _final_caption(line: TranscriptLine, segment: str) -> LiveTranscript:
         started_ms=line.started_ms,
         ended_ms=line.ended_ms,
         language=line.language,
+        source=source,
     )
 
 
