@@ -27,11 +27,16 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 """Most tests have none: webhooks must not wait for it."""
 
 
+NO_LIVEKIT = "ws://127.0.0.1:1"
+"""Nor any LiveKit's API."""
+
+
 def environment(database_url: str, inngest_url: str, port: int, redis_url: str = NO_REDIS) -> dict[str, str]:
     """All that the service needs."""
     return {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
+        "LIVEKIT_URL": NO_LIVEKIT,
         "LIVEKIT_API_KEY": API_KEY,
         "LIVEKIT_API_SECRET": API_SECRET,
         "SERVICE_KEYS": f"{READER_ENTRY},{OTHER_ENTRY}",

@@ -19,7 +19,7 @@ from tests.integration.webhook_bridge.inngest_stub import InngestStub
 from tests.waiting import wait_until
 
 from meetai_servicekit import postgres
-from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA
+from meetai_webhook_bridge.adapters.postgres import MIGRATIONS, SCHEMA
 
 REST_SECONDS = 15
 
@@ -37,7 +37,7 @@ class Shared(NamedTuple):
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             pending = "SELECT FROM webhook_bridge.outbox WHERE state = 'pending'"
             wait_until(lambda: connection.execute(pending).rowcount == 0, seconds=REST_SECONDS)
-            connection.execute("TRUNCATE webhook_bridge.inbox, webhook_bridge.outbox")
+            connection.execute("TRUNCATE webhook_bridge.inbox, webhook_bridge.outbox, webhook_bridge.rooms")
         self.inngest.clear()
 
 

@@ -22,6 +22,7 @@ def test_every_missing_setting_is_named_when_there_is_no_environment() -> None:
     for name in (
         "DATABASE_URL",
         "REDIS_URL",
+        "LIVEKIT_URL",
         "LIVEKIT_API_KEY",
         "LIVEKIT_API_SECRET",
         "SERVICE_KEYS",

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM
 from meetai_servicekit import postgres
 from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
-from meetai_webhook_bridge.adapters.postgres_inbox import MIGRATIONS, SCHEMA
+from meetai_webhook_bridge.adapters.postgres import MIGRATIONS, SCHEMA
 
 GROUP = "webhook-bridge"
 IN_TIME_SECONDS = 30

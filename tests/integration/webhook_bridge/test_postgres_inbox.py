@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.webhook_bridge.inbox_suite import InboxSuite, outbound, webhook
+from tests.unit.webhook_bridge.rooms_suite import RoomsSuite
 
 from meetai_servicekit import postgres
-from meetai_webhook_bridge.adapters.postgres_inbox import MAX_WAITING, MIGRATIONS, SCHEMA, PostgresInbox
+from meetai_webhook_bridge.adapters.postgres import MAX_WAITING, MIGRATIONS, SCHEMA
+from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
+from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
 from meetai_webhook_bridge.domain.errors import StoreAwayError
 
 FAST_SECONDS = 3.0
@@ -20,17 +23,21 @@ FAST_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[PostgresInbox]:
+async def opened(database_url: str) -> AsyncIterator[PostgresBoth]:
     pool = postgres.create_pool(
         database_url, schema=SCHEMA, min_size=2, max_size=4, max_waiting=MAX_WAITING, application="test"
     )
     async with pool:
-        yield PostgresInbox(pool)
+        yield PostgresBoth(pool)
 
 
-class TestPostgresInbox(InboxSuite):
+class PostgresBoth(PostgresInbox, PostgresRooms):
+    """Both adapters over one pool, as the service has them."""
+
+
+class TestPostgresInbox(InboxSuite, RoomsSuite):
     @pytest.fixture
-    async def store(self, postgres_url: str) -> AsyncIterator[PostgresInbox]:
+    async def store(self, postgres_url: str) -> AsyncIterator[PostgresBoth]:
         await asyncio.to_thread(postgres.migrate, postgres_url, schema=SCHEMA, migrations=MIGRATIONS)
         async with opened(postgres_url) as inbox:
             yield inbox

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
 from tests.unit.servicekit.fake_streams import FakeStreamObserver
 
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
@@ -15,6 +16,7 @@ from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
 from meetai_webhook_bridge.domain.entries import StreamEntry
 from meetai_webhook_bridge.domain.errors import MalformedWebhookError, SendError, StoreAwayError
 from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.meetings import GRACE, Judgement, MeetingEnd, RoomFacts, end_event, hear
 from meetai_webhook_bridge.domain.webhooks import Webhook
 from meetai_webhook_bridge.ports import LedgerQuery
 
@@ -50,7 +52,7 @@ class OutboxRow:
 
 
 class MemoryInbox:
-    """The ports `Inbox`, `Outbox` and `Ledger`; `is_away` makes it fail as a database would.
+    """The ports `Inbox`, `RoomRegister`, `Outbox` and `Ledger`; `is_away` makes it fail as a database would.
 
     Attributes:
         unreadable: The bytes of entries that aren't events, by their ids in the ledger.
@@ -61,18 +63,21 @@ class MemoryInbox:
         self._clock = clock
         self._positions = itertools.count(1)
         self.webhooks: dict[str, Webhook] = {}
+        self.rooms: dict[str, RoomFacts] = {}
         self.rows: dict[str, OutboxRow] = {}
         self.unreadable: dict[str, bytes] = {}
         self.refuses: set[str] = set()
         self.is_away = False
 
-    async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
+    async def accept(self, webhook: Webhook, event: OutboundEvent | None, told: RoomFacts | None = None) -> bool:
         self._answer()
         if webhook.id in self.webhooks:
             return False
         self.webhooks[webhook.id] = webhook
         if event is not None:
             self._add(event)
+        if told is not None:
+            await self.revise(told.name, lambda known: hear(known, told, GRACE))
         return True
 
     async def accept_entries(self, entries: Sequence[StreamEntry]) -> int:
@@ -99,6 +104,25 @@ class MemoryInbox:
         self.rows[entry.ledger_id].state = "dead"
         self.unreadable.setdefault(entry.ledger_id, entry.payload)
         return is_new
+
+    async def open_rooms(self) -> Sequence[RoomFacts]:
+        self._answer()
+        return sorted((room for room in self.rooms.values() if room.is_open), key=lambda room: room.started_at)
+
+    async def mark_seen(self, sids: Collection[str], at: datetime) -> None:
+        self._answer()
+        for sid in sids:
+            room = self.rooms[sid]
+            if room.is_open and room.seen_at < at:
+                self.rooms[sid] = replace(room, seen_at=at, missing_since=None)
+
+    async def revise(self, name: str, judge: Callable[[Sequence[RoomFacts]], Judgement]) -> MeetingEnd | None:
+        self._answer()
+        judgement = judge([room for room in self.rooms.values() if room.name == name])
+        self.rooms.update({room.sid: room for room in judgement.changed})
+        if judgement.end is not None:
+            self._add(end_event(judgement.end))
+        return judgement.end
 
     async def claim_due(self, *, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
         self._answer()
@@ -180,6 +204,9 @@ class FakeMeasures(FakeStreamObserver):
         self.webhooks: list[tuple[str, str]] = []
         self.attempts: list[str] = []
         self.backlogs: list[Backlog] = []
+        self.looks: list[tuple[int, int]] = []
+        self.mended: list[str] = []
+        self.missing_agents = (0, 0)
 
     def webhook_answered(self, event: str, outcome: str) -> None:
         self.webhooks.append((event, outcome))
@@ -189,6 +216,15 @@ class FakeMeasures(FakeStreamObserver):
 
     def event_attempted(self, outcome: str, seconds: float) -> None:
         self.attempts.append(outcome)
+
+    def rooms_looked_at(self, live: int, missing: int) -> None:
+        self.looks.append((live, missing))
+
+    def room_mended(self, what: str) -> None:
+        self.mended.append(what)
+
+    def agents_missing(self, waited_for: int, given_up: int) -> None:
+        self.missing_agents = (waited_for, given_up)
 
     def backlog_seen(self, backlog: Backlog) -> None:
         self.backlogs.append(backlog)

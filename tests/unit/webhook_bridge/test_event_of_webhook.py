@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from meetai_contracts.events import RoomFinished
 from meetai_webhook_bridge.domain.delivery import MAX_ATTEMPTS, retry_wait_seconds
 from meetai_webhook_bridge.domain.errors import NoEventError
-from meetai_webhook_bridge.domain.events import event_of
+from meetai_webhook_bridge.domain.events import OutboundEvent, event_of
+from meetai_webhook_bridge.domain.meetings import GRACE, check_finished, end_event, facts_of, hear
 from meetai_webhook_bridge.domain.webhooks import CREDENTIAL_KEYS, Room, Webhook, storable, webhook_label
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, 700_000, tzinfo=UTC)
@@ -41,9 +42,16 @@ def webhook(
     return Webhook(id=webhook_id, event=event, created_at=created_at, room=room, body={"id": webhook_id})
 
 
+def end_of(finished: Webhook) -> OutboundEvent | None:
+    """The event of a room's end, when nothing else is known of the room."""
+    told = facts_of(finished)
+    end = hear([], told, GRACE).end if told else None
+    return end_event(end) if end else None
+
+
 def test_a_finished_room_becomes_the_contracts_event() -> None:
     """Its data is what `RoomFinished` says, and its id is of the room sid alone."""
-    outbound = event_of(webhook(), FINISHED_ONLY)
+    outbound = end_of(webhook())
     assert outbound is not None
     assert msgspec.convert(outbound.event.data, RoomFinished) == RoomFinished(
         meeting_id="standup",
@@ -61,7 +69,7 @@ def test_a_finished_room_becomes_the_contracts_event() -> None:
 
 def test_a_rooms_end_has_one_id_when_two_webhooks_tell_it() -> None:
     """The webhook's own id is no part of it."""
-    first, second = (event_of(webhook(webhook_id=one), FINISHED_ONLY) for one in ("EV_1", "EV_2"))
+    first, second = (end_of(webhook(webhook_id=one)) for one in ("EV_1", "EV_2"))
     assert first is not None
     assert second is not None
     assert first.event.id == second.event.id
@@ -69,14 +77,14 @@ def test_a_rooms_end_has_one_id_when_two_webhooks_tell_it() -> None:
 
 def test_a_short_meeting_doesnt_end_before_it_began_when_times_are_of_different_grain() -> None:
     """LiveKit dates the webhook to the second: 12:00:00.9 is told as 12:00:00, before the room's 12:00:00.7."""
-    outbound = event_of(webhook(created_at=CREATED.replace(microsecond=0)), FINISHED_ONLY)
+    outbound = end_of(webhook(created_at=CREATED.replace(microsecond=0)))
     assert outbound is not None
     assert outbound.event.data["endedAt"] == outbound.event.data["startedAt"] == "2026-01-01T12:00:00.700000Z"
 
 
 def test_a_meeting_starts_when_it_ends_when_the_room_has_no_creation_time() -> None:
     """An unknown start must not cost the event."""
-    outbound = event_of(webhook(room=Room(sid="RM_1", name="standup", created_at=None)), FINISHED_ONLY)
+    outbound = end_of(webhook(room=Room(sid="RM_1", name="standup", created_at=None)))
     assert outbound is not None
     assert outbound.event.data["startedAt"] == outbound.event.data["endedAt"]
 
@@ -84,7 +92,7 @@ def test_a_meeting_starts_when_it_ends_when_the_room_has_no_creation_time() -> N
 def test_times_are_utc_when_they_came_in_another_zone() -> None:
     """Whatever zone a caller used."""
     elsewhere = FINISHED.astimezone(datetime.strptime("+0530", "%z").tzinfo)
-    outbound = event_of(webhook(created_at=elsewhere), FINISHED_ONLY)
+    outbound = end_of(webhook(created_at=elsewhere))
     assert outbound is not None
     assert outbound.event.occurred_at.utcoffset() == timedelta(0)
 
@@ -102,7 +110,8 @@ def test_times_are_utc_when_they_came_in_another_zone() -> None:
 def test_there_is_no_event_when_a_finished_room_cant_be_named(room: Room | None) -> None:
     """The webhook is kept all the same; see the use case."""
     with pytest.raises(NoEventError):
-        event_of(webhook(room=room), FINISHED_ONLY)
+        check_finished(webhook(room=room))
+    assert end_of(webhook(room=room)) is None
 
 
 def test_other_webhooks_become_events_when_they_are_relayed() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.unit.webhook_bridge.fakes import FakeClock, MemoryInbox
 from tests.unit.webhook_bridge.inbox_suite import InboxSuite
+from tests.unit.webhook_bridge.rooms_suite import RoomsSuite
 
 
-class TestMemoryInbox(InboxSuite):
+class TestMemoryInbox(InboxSuite, RoomsSuite):
     @pytest.fixture
     def store(self) -> MemoryInbox:
         return MemoryInbox(FakeClock())

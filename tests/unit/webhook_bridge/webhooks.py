@@ -10,6 +10,8 @@ from typing import Any
 
 import jwt
 
+from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata
+
 API_KEY = "devkey"
 API_SECRET = "for-tests-only-and-long-enough-for-every-algorithm-that-is-tried"
 
@@ -55,3 +57,9 @@ def claims(body: bytes, *, now: float | None = None, **changed: Any) -> dict[str
 def signed(body: bytes, *, now: float | None = None, **changed: Any) -> str:
     """The `Authorization` that goes with a body."""
     return jwt.encode(claims(body, now=now, **changed), API_SECRET, algorithm="HS256")
+
+
+def metadata(meeting_id: str, *, with_agent: bool = True) -> str:
+    """What the token service puts into a room."""
+    agent = AgentData(name="Scribe", instructions="") if with_agent else None
+    return write_room_metadata(RoomMetadata(1, MeetingData(meeting_id, "Standup"), agent))

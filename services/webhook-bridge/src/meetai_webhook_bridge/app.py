@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -29,20 +29,26 @@ from meetai_servicekit.streams.redis_stream import READ_COUNT, RedisEntryStream,
 from meetai_servicekit.tracing import start_tracing
 from meetai_webhook_bridge import http
 from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
+from meetai_webhook_bridge.adapters.livekit_rooms import LiveKitRooms
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
-from meetai_webhook_bridge.adapters.postgres_inbox import (
+from meetai_webhook_bridge.adapters.postgres import (
     MAX_CONNECTIONS,
     MAX_WAITING,
     MIGRATIONS,
     SCHEMA,
-    PostgresInbox,
 )
+from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
+from meetai_webhook_bridge.adapters.postgres_leader import PostgresLeadership
+from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
 from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
+from meetai_webhook_bridge.overseer import Overseer
 from meetai_webhook_bridge.relay import Relay, watch_backlog
 from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings, load_bridge_settings_or_exit
 from meetai_webhook_bridge.usecases.accept_entries import AcceptEntries, open_entries
 from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
 from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
+from meetai_webhook_bridge.usecases.reconcile import Reconcile
+from meetai_webhook_bridge.usecases.watch_agents import WatchAgents
 
 NAME: Final = "webhook-bridge"
 """Of the service, and of its consumer group."""
@@ -90,7 +96,8 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         max_waiting=MAX_WAITING,
         application=NAME,
     )
-    inbox = PostgresInbox(pool)
+    grace = timedelta(seconds=settings.room_grace_seconds)
+    inbox = PostgresInbox(pool, grace=grace)
     deliver_due = DeliverDueEvents(
         outbox=inbox,
         sink=InngestSink(_inngest_target(settings), now=_now),
@@ -117,7 +124,29 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         sleep=asyncio.sleep,
         monotonic=time.monotonic,
     )
-    works = {**consumer.works(), "relay": relay.run, "backlog": lambda: watch_backlog(inbox, measures)}
+    rooms = LiveKitRooms(
+        url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret.reveal(),
+        registry=registry,
+    )
+    overseer = Overseer(
+        sought=PostgresLeadership(settings.database_url.reveal(), application=NAME).sought,
+        reconcile=Reconcile(
+            register=PostgresRooms(pool), rooms=rooms, measures=measures, grace=grace, now=_now, wake_relay=relay.wake
+        ),
+        watch_agents=WatchAgents(
+            rooms=rooms, measures=measures, agent_name=settings.agent_name, now=_now, random=random.random
+        ),
+        leads=measures.leads,
+        random=random.random,
+    )
+    works = {
+        "overseer": overseer.run,
+        **consumer.works(),
+        "relay": relay.run,
+        "backlog": lambda: watch_backlog(inbox, measures),
+    }
     expected = postgres.expected_migrations(MIGRATIONS)
 
     @asynccontextmanager
@@ -125,6 +154,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(pool)
+            await stack.enter_async_context(rooms.connected())
             await stack.enter_async_context(running(works, fate))
             yield
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from meetai_contracts.api import EventState, LedgerPage
 from meetai_contracts.events import DomainEvent
+from meetai_servicekit.dispatches import Dispatch
 from meetai_servicekit.streams import StreamObserver
 from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
 from meetai_webhook_bridge.domain.entries import StreamEntry
 from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.meetings import Judgement, MeetingEnd, RoomFacts
 from meetai_webhook_bridge.domain.webhooks import Webhook
 
 
@@ -31,8 +34,10 @@ class WebhookReader(Protocol):
 class Inbox(Protocol):
     """What was accepted, webhooks by their ids and events by theirs."""
 
-    async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
-        """Store both for good, in one transaction; false when this webhook was stored before. An event with an id that is known is not stored again.
+    async def accept(self, webhook: Webhook, event: OutboundEvent | None, told: RoomFacts | None = None) -> bool:
+        """Store all for good, in one transaction; false when this webhook was stored before. An event with an id that is known is not stored again.
+
+        `told` is what the webhook says of its room; if a meeting has ended with that, its event is stored as well.
 
         Raises:
             StoreAwayError: perhaps nothing was stored.
@@ -81,6 +86,54 @@ class Outbox(Protocol):
         """
 
 
+class RoomRegister(Protocol):
+    """What is known of LiveKit's rooms. Every method raises `StoreAwayError`."""
+
+    async def open_rooms(self) -> Sequence[RoomFacts]:
+        """The rooms whose meeting's end is still to be told, oldest first."""
+
+    async def mark_seen(self, sids: Collection[str], at: datetime) -> None:
+        """Say that these open rooms are alive."""
+
+    async def revise(self, name: str, judge: Callable[[Sequence[RoomFacts]], Judgement]) -> MeetingEnd | None:
+        """Judge all rooms of a name, alone, and store what follows: facts, and the event of an end that is to be told."""
+
+
+class ListedRoom(Struct, frozen=True):
+    """A room as LiveKit lists it, which it may do long after its node has died; `people` are participants but agents."""
+
+    sid: str
+    name: str
+    started_at: datetime
+    metadata: str
+    people: int
+
+
+class Rooms(Protocol):
+    """LiveKit's rooms. Every method raises `LiveKitAwayError`; those on one room `RoomGoneError` and `NodeSilentError`."""
+
+    async def list_rooms(self) -> Sequence[ListedRoom]:
+        """All that are listed."""
+
+    async def check_answers(self, name: str) -> None:
+        """Return when the room's node answers."""
+
+    async def agents_joined_at(self, name: str) -> Sequence[datetime]:
+        """When each agent that is listed as a participant joined."""
+
+    async def adopt(self, name: str) -> None:
+        """Have a room whose node has died taken over by another, which ends it when nobody comes."""
+
+    async def set_metadata(self, room: str, metadata: str) -> None:
+        """Change a live room's metadata."""
+
+    async def list_dispatches(self, room: str, agent_name: str) -> list[Dispatch]:
+        """All dispatches of this agent to a live room, also those that never came to anything."""
+
+    async def dispatch(self, room: str, agent_name: str) -> Dispatch:
+        """Ask for an agent."""
+
+
 class EventSink(Protocol):
     """Where events are delivered to."""
 
@@ -126,3 +179,12 @@ class Measures(StreamObserver, Protocol):
 
     def backlog_seen(self, backlog: Backlog) -> None:
         """How much there is to deliver."""
+
+    def rooms_looked_at(self, live: int, missing: int) -> None:
+        """How many rooms LiveKit has, and how many of ours it doesn't know or doesn't answer for."""
+
+    def room_mended(self, what: str) -> None:
+        """`ended`, `adopted`, `announced`, `metadata_restored` or `agent_dispatched`."""
+
+    def agents_missing(self, waited_for: int, given_up: int) -> None:
+        """Rooms with people that want an agent and have none."""

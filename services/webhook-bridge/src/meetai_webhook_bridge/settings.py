@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import PostgresUrl, RedisUrl, Secret
+from meetai_servicekit.secret import PostgresUrl, RedisUrl, Secret, SigningSecret
 from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
 
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
@@ -71,14 +71,19 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
     Attributes:
         redis_url: Required: without it the agent's decisions and the transcripts' completions would never arrive, and nothing
             would say so (ADR 0026).
-        livekit_more_keys: Pairs that are accepted beside the first: while a key is rotated, or from a second LiveKit.
+        livekit_url: Of the LiveKit whose webhooks come here. A second LiveKit needs a second bridge: this one would take the
+            other's rooms for lost.
+        livekit_more_keys: Pairs that are accepted beside the first while a key is rotated.
+        agent_name: As in the token service: which agent is sent for when a room has lost its own.
+        room_grace_seconds: How long a room may be away and its meeting still go on.
         relay_events: LiveKit events that become events in Inngest. `room_finished` always does.
     """
 
     database_url: DatabaseUrl
     redis_url: Annotated[RedisUrl, Meta(description="The Redis that carries the events stream.")]
+    livekit_url: Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
     livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key that LiveKit signs webhooks with.")]
-    livekit_api_secret: Annotated[Secret, Meta(description="Secret of that key.")]
+    livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key.")]
     livekit_more_keys: Annotated[MoreKeys, Meta(description="More such keys: key:secret, …")] = MoreKeys()
     service_keys: Annotated[ServiceKeys, Meta(description="Who may call: name:sha256-hex:scope+scope, …")]
     inngest_dev: InngestDev = InngestDev()
@@ -87,6 +92,10 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
     inngest_base_url: Url | None = None
     inngest_event_api_base_url: Url | None = None
     relay_events: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,64}$")], ...] = ("room_finished",)
+    agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
+        "meetai"
+    )
+    room_grace_seconds: Annotated[int, Meta(ge=5, le=3600, description="How long a room may be away.")] = 60
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8102
 
     @property

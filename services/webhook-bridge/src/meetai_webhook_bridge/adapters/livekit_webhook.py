@@ -36,6 +36,8 @@ _OPTIONS: Final[Options] = {
     "verify_iat": False,
     "verify_aud": False,
 }
+_AGENT_KINDS: Final = ("AGENT", 4)
+"""ParticipantInfo.Kind (livekit/protocol, livekit_models.proto)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -63,6 +65,7 @@ class _Room(Struct, frozen=True, rename="camel"):
     name: str = ""
     creation_time: UnixSeconds = 0
     creation_time_ms: UnixMs = 0
+    metadata: Any = ""
 
     @property
     def created_at(self) -> datetime | None:
@@ -70,11 +73,17 @@ class _Room(Struct, frozen=True, rename="camel"):
         return _instant(milliseconds) if milliseconds else None
 
 
+class _Participant(Struct, frozen=True):
+    kind: Any = None
+    """Absent in a person's; protojson writes an enum by its name or its number."""
+
+
 class _Envelope(Struct, frozen=True, rename="camel"):
     id: Text
     event: Text
     created_at: UnixSeconds = 0
     room: _Room | None = None
+    participant: _Participant | None = None
 
 
 class LiveKitWebhookReader:
@@ -142,8 +151,9 @@ class LiveKitWebhookReader:
             id=envelope.id,
             event=envelope.event,
             created_at=_instant(envelope.created_at * 1000) if envelope.created_at else self._now(),
-            room=None if room is None else Room(sid=room.sid, name=room.name, created_at=room.created_at),
+            room=None if room is None else _room(room),
             body=decoded,
+            is_of_agent=envelope.participant is not None and envelope.participant.kind in _AGENT_KINDS,
         )
 
 
@@ -156,6 +166,11 @@ def _bare_token(authorization: str) -> str:
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise ForgedWebhookError("token_too_long")
     return token
+
+
+def _room(room: _Room) -> Room:
+    metadata = room.metadata if isinstance(room.metadata, str) else ""
+    return Room(sid=room.sid, name=room.name, created_at=room.created_at, metadata=metadata)
 
 
 def _instant(unix_ms: int) -> datetime:

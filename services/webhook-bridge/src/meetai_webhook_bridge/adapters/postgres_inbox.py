@@ -1,81 +1,72 @@
 """The inbox of webhooks, the outbox of events and the ledger, in PostgreSQL.
 
-Owns the schema `webhook_bridge` and how long anyone waits for it. Must not decide what is stored or when to try again.
+Must not decide what is stored or when to try again.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
 
-import msgspec
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
 
 from meetai_contracts.api import LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
-from meetai_servicekit.postgres import Pool, load_queries
+from meetai_servicekit.postgres import Pool
+from meetai_webhook_bridge.adapters.postgres import QUERIES, PostgresStore, insert_event, jsonb, outbox_row
+from meetai_webhook_bridge.adapters.postgres_rooms import ask_for_rooms, follow, known_rooms
 from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
 from meetai_webhook_bridge.domain.entries import StreamEntry
-from meetai_webhook_bridge.domain.errors import MalformedWebhookError, StoreAwayError
 from meetai_webhook_bridge.domain.events import OutboundEvent
+from meetai_webhook_bridge.domain.meetings import GRACE, RoomFacts, hear
 from meetai_webhook_bridge.domain.webhooks import Webhook
 from meetai_webhook_bridge.ports import LedgerQuery
 
-SCHEMA: Final = "webhook_bridge"
 UNREADABLE: Final = "unreadable"
 """What the ledger calls an entry that isn't an event: no name that Inngest could get."""
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
-MAX_CONNECTIONS: Final = 8
-MAX_WAITING: Final = 64
-"""Callers that may wait for a connection; the next is told at once that the database is away. Eight connections serve
-this many within 0.1 s at 10 ms a commit, so that only a dead pool has such a queue."""
-CONNECTION_SECONDS: Final = 1.0
-DEADLINE_SECONDS: Final = 1.5
-"""LiveKit has given up after 15 s and five attempts (FACTS, webhooks): each must be answered soon, whatever the database does."""
-
 ENTRIES_DEADLINE_SECONDS: Final = 8.0
 """For a set of up to 250 entries (0.1 s when nothing else is going on); the stream waits, LiveKit doesn't."""
 
-_QUERIES: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
-T = TypeVar("T")
-Work = Callable[[AsyncConnection[TupleRow]], Awaitable[T]]
-
-
-class PostgresInbox:
+class PostgresInbox(PostgresStore):
     """Keeps the promises of the ports `Inbox`, `Outbox` and `Ledger`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._ending: set[asyncio.Task[Any]] = set()
+    def __init__(self, pool: Pool, *, grace: timedelta = GRACE) -> None:
+        super().__init__(pool)
+        self._grace = grace
 
-    async def accept(self, webhook: Webhook, event: OutboundEvent | None) -> bool:
-        """Store both for good, in one transaction; false when this webhook was stored before."""
+    async def accept(self, webhook: Webhook, event: OutboundEvent | None, told: RoomFacts | None = None) -> bool:
+        """Store all for good, in one transaction; false when this webhook was stored before."""
         room = webhook.room
         row = {
             "id": webhook.id,
             "event": webhook.event,
             "room_sid": room.sid if room else None,
             "room_name": room.name if room else None,
-            "body": _jsonb(webhook.body),
+            "body": jsonb(webhook.body),
         }
 
         async def insert(connection: AsyncConnection[TupleRow]) -> bool:
-            inserted = await connection.execute(_QUERIES["insert_webhook"], row)
-            if inserted.rowcount and event is not None:
-                await connection.execute(_QUERIES["insert_event"], _outbox_row(event))
-            return inserted.rowcount == 1
+            async with connection.pipeline():  # what needs no answer in between goes in one trip
+                inserted = await connection.execute(QUERIES["insert_webhook"], row)
+                asked = await ask_for_rooms(connection, told.name) if told is not None else None
+            if inserted.rowcount == 0:
+                return False
+            if event is not None:
+                await insert_event(connection, event)
+            if told is not None and asked is not None:
+                await follow(connection, hear(await known_rooms(asked), told, self._grace))
+            if webhook.event == "participant_left" and webhook.is_of_agent:
+                await connection.execute(QUERIES["notify_leader"])
+            return True
 
         return await self._run(insert)
 
     async def accept_entries(self, entries: Sequence[StreamEntry]) -> int:
         """Store them for good, in one transaction; returns how many were new."""
-        events = [_outbox_row(entry.event) for entry in entries if entry.event]
+        events = [outbox_row(entry.event) for entry in entries if entry.event]
         unreadable = [_unreadable_row(entry) for entry in entries if entry.event is None]
 
         async def insert(connection: AsyncConnection[TupleRow]) -> int:
@@ -83,7 +74,7 @@ class PostgresInbox:
                 new = 0
                 for query, rows in (("insert_event", events), ("insert_unreadable", unreadable)):
                     if rows:
-                        await cursor.executemany(_QUERIES[query], rows)
+                        await cursor.executemany(QUERIES[query], rows)
                         new += cursor.rowcount
                 return new
 
@@ -124,69 +115,6 @@ class PostgresInbox:
         more = len(rows) > len(shown)
         return LedgerPage(events=tuple(_entry(row) for row in shown), next=str(shown[-1][0]) if more else None)
 
-    async def _fetch(self, query: str, row: Mapping[str, Any]) -> list[TupleRow]:
-        async def fetch(connection: AsyncConnection[TupleRow]) -> list[TupleRow]:
-            cursor = await connection.execute(_QUERIES[query], row)
-            return await cursor.fetchall()
-
-        return await self._run(fetch)
-
-    async def _execute(self, query: str, row: Mapping[str, Any]) -> None:
-        async def execute(connection: AsyncConnection[TupleRow]) -> None:
-            await connection.execute(_QUERIES[query], row)
-
-        await self._run(execute)
-
-    async def _run(self, work: Work[T], *, deadline_seconds: float = DEADLINE_SECONDS) -> T:
-        """Run work in a transaction of its own, within the deadline.
-
-        A frozen server makes psycopg spend up to 10 s on cancelling a query. The caller isn't kept for that: the task is
-        left to end by itself, and what it may still commit is harmless, because every statement here can be repeated.
-
-        Raises:
-            StoreAwayError: no answer in time, no connection, or the schema isn't there.
-        """
-        task = asyncio.create_task(self._transact(work), name="postgres")
-        try:
-            await asyncio.wait({task}, timeout=deadline_seconds)
-            if not task.done():
-                raise StoreAwayError("no answer in time")
-            return task.result()
-        finally:
-            if not task.done():
-                self._leave_to_end(task)
-
-    async def _transact(self, work: Work[T]) -> T:
-        try:
-            async with self._pool.connection(timeout=CONNECTION_SECONDS) as connection:
-                return await work(connection)
-        except psycopg.DataError as error:
-            raise MalformedWebhookError(type(error).__name__) from error
-        except psycopg.Error as error:
-            raise StoreAwayError(type(error).__name__) from error
-
-    def _leave_to_end(self, task: asyncio.Task[Any]) -> None:
-        def ended(task: asyncio.Task[Any]) -> None:
-            self._ending.discard(task)
-            _ = task.cancelled() or task.exception()
-
-        self._ending.add(task)
-        task.add_done_callback(ended)
-        task.cancel()
-
-
-def _outbox_row(outbound: OutboundEvent) -> dict[str, Any]:
-    event = outbound.event
-    return {
-        "id": event.id,
-        "name": event.name,
-        "source": outbound.source,
-        "meeting_id": outbound.meeting_id,
-        "room_sid": outbound.room_sid,
-        "occurred_at": event.occurred_at,
-        "data": _jsonb(event.data),
-    }
-
 
 def _unreadable_row(entry: StreamEntry) -> dict[str, Any]:
     about = {
@@ -199,7 +127,7 @@ def _unreadable_row(entry: StreamEntry) -> dict[str, Any]:
         "id": entry.ledger_id,
         "name": UNREADABLE,
         "source": "stream",
-        "data": _jsonb(about),
+        "data": jsonb(about),
         "reason": entry.reason,
         "payload": entry.payload,
     }
@@ -218,7 +146,3 @@ def _entry(row: TupleRow) -> LedgerEntry:
         data=data,
         sent_at=sent_at,
     )
-
-
-def _jsonb(value: object) -> Jsonb:
-    return Jsonb(value, dumps=msgspec.json.encode)

@@ -49,6 +49,25 @@ class PrometheusMeasures(PrometheusStreamObserver):
             "Age of the oldest pending event; 0 when none is.",
             registry=registry,
         )
+        self._rooms = Gauge(
+            "meetai_bridge_rooms",
+            "Rooms at the leader's last look: live, or missing (LiveKit doesn't know them, or nobody answers for them).",
+            ("state",),
+            registry=registry,
+        )
+        self._mended = Counter(
+            "meetai_bridge_rooms_mended",
+            "What LiveKit didn't do by itself: ended, adopted, announced, metadata_restored, agent_dispatched.",
+            ("what",),
+            registry=registry,
+        )
+        self._agents_missing = Gauge(
+            "meetai_bridge_agents_missing",
+            "Rooms with people that want an agent and have none: waited_for, or given_up after many dispatches.",
+            ("state",),
+            registry=registry,
+        )
+        self._leads = Gauge("meetai_bridge_leads", "1 in the replica that looks after the rooms.", registry=registry)
 
     def webhook_answered(self, event: str, outcome: str) -> None:
         """One webhook."""
@@ -68,3 +87,24 @@ class PrometheusMeasures(PrometheusStreamObserver):
         self._undelivered.labels("pending").set(backlog.pending)
         self._undelivered.labels("dead").set(backlog.dead)
         self._oldest_pending_seconds.set(backlog.oldest_pending_seconds)
+
+    def rooms_looked_at(self, live: int, missing: int) -> None:
+        """What the last look found."""
+        self._rooms.labels("live").set(live)
+        self._rooms.labels("missing").set(missing)
+
+    def room_mended(self, what: str) -> None:
+        """Something that LiveKit didn't do by itself."""
+        self._mended.labels(what).inc()
+
+    def agents_missing(self, waited_for: int, given_up: int) -> None:
+        """Rooms with people that want an agent and have none."""
+        self._agents_missing.labels("waited_for").set(waited_for)
+        self._agents_missing.labels("given_up").set(given_up)
+
+    def leads(self, is_leader: bool) -> None:
+        """Whether this replica looks after the rooms."""
+        self._leads.set(is_leader)
+        if not is_leader:  # another one's figures count now
+            self.rooms_looked_at(0, 0)
+            self.agents_missing(0, 0)

@@ -29,6 +29,18 @@ class StoreAwayError(RetryError):
     """The database didn't answer in time, or not at all."""
 
 
+class LiveKitAwayError(RetryError):
+    """LiveKit's API didn't answer, or not in time."""
+
+
+class RoomGoneError(LiveKitAwayError):
+    """LiveKit knows no such room."""
+
+
+class NodeSilentError(LiveKitAwayError):
+    """LiveKit lists the room, and the node that it was on doesn't answer."""
+
+
 class SendError(RetryError):
     """It isn't certain that the event was taken.
 

@@ -32,11 +32,12 @@ CREDENTIAL_KEYS: Final = frozenset({"turnPassword", "streamKey"})
 
 
 class Room(Struct, frozen=True):
-    """The room that a webhook is about. `created_at` is None in track events, which carry no more than sid and name."""
+    """The room that a webhook is about. Track events carry no more than sid and name: `created_at` is None, `metadata` ""."""
 
     sid: str
     name: str
     created_at: datetime | None
+    metadata: str = ""
 
 
 class Webhook(Struct, frozen=True):
@@ -47,6 +48,7 @@ class Webhook(Struct, frozen=True):
         event: LiveKit's name of it, known to us or not.
         created_at: When LiveKit noticed, to the second.
         body: All of it, without credentials.
+        is_of_agent: Whether the participant that it is about is an agent.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Webhook(Struct, frozen=True):
     created_at: datetime
     room: Room | None
     body: dict[str, Any]
+    is_of_agent: bool = False
 
 
 def storable(value: Any) -> Any:

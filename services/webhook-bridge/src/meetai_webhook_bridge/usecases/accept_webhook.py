@@ -16,7 +16,8 @@ from meetai_webhook_bridge.domain.errors import (
     NoEventError,
     StoreAwayError,
 )
-from meetai_webhook_bridge.domain.events import OutboundEvent, event_of
+from meetai_webhook_bridge.domain.events import event_of
+from meetai_webhook_bridge.domain.meetings import RoomFacts, check_finished, facts_of
 from meetai_webhook_bridge.domain.webhooks import Webhook, webhook_label
 from meetai_webhook_bridge.ports import Inbox, Measures, WebhookReader
 
@@ -52,10 +53,11 @@ class AcceptWebhook:
             StoreAwayError: perhaps nothing was stored; LiveKit will try again.
         """
         webhook = self._read(body, authorization)
-        event = self._event_of(webhook)
+        told = self._told(webhook)
+        event = event_of(webhook, self._relayed)
         label = webhook_label(webhook.event)
         try:
-            is_new = await self._inbox.accept(webhook, event)
+            is_new = await self._inbox.accept(webhook, event, told)
         except StoreAwayError:
             self._measures.webhook_answered(label, "unavailable")
             raise
@@ -68,7 +70,7 @@ class AcceptWebhook:
             duplicate=not is_new,
             event_id=event.event.id if event else None,
         )
-        if is_new and event is not None:
+        if is_new and (event is not None or (told is not None and told.finished_at is not None)):
             self._wake_relay()
 
     def _read(self, body: bytes, authorization: str) -> Webhook:
@@ -83,9 +85,10 @@ class AcceptWebhook:
             log.warning("webhook_malformed", reason=error.reason, body_bytes=len(body))
             raise
 
-    def _event_of(self, webhook: Webhook) -> OutboundEvent | None:
-        try:
-            return event_of(webhook, self._relayed)
-        except NoEventError as error:  # stored without one: LiveKit's retries would not mend it
-            log.warning("webhook_without_event", webhook_id=webhook.id, reason=error.reason)
-            return None
+    def _told(self, webhook: Webhook) -> RoomFacts | None:
+        if webhook.event == "room_finished":
+            try:
+                check_finished(webhook)
+            except NoEventError as error:  # stored without one: LiveKit's retries would not mend it
+                log.warning("webhook_without_event", webhook_id=webhook.id, reason=error.reason)
+        return facts_of(webhook)
