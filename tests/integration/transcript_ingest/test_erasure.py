@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import msgspec
-import psycopg
 import pytest
-from tests.integration.transcript_ingest.ingest_process import READER_KEY, Ingest, ingest
 from tests.unit.transcript_ingest.fakes import FakeObserver
 from tests.unit.transcript_ingest.producing import Producer, uuid7
-from tests.waiting import eventually, wait_until
+from tests.waiting import eventually
 
 from meetai_contracts.api import Integrity
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
@@ -301,82 +296,3 @@ async def test_room_is_complete_when_all_of_it_is_stored_or_erased(desk: Desk) -
     assert await outbox.complete_quiet_rooms(quiet_seconds=0, limit=9) == 1
     (event,) = await outbox.claim(limit=9, lease_seconds=0)
     assert (event.id, event.data["lines"]) == ("meetai-transcript.completed-RM_1", 0)
-
-
-def test_meeting_is_erased_over_http_when_the_key_may(replica: Ingest, module_database_url: str) -> None:
-    """403 without the scope; 204 also for a meeting that nobody has heard of, and again; then 410 for its readers."""
-    path = "/v1/meetings/q3%2Fnever%20heard%20of"
-    assert replica.ask("DELETE", path, key=READER_KEY).status_code == 403
-    assert replica.ask("DELETE", path, key=None).status_code == 401
-    for _ in range(2):
-        assert replica.ask("DELETE", path).status_code == 204
-    gone = replica.get(f"{path}/transcript")
-    assert (gone.status_code, gone.json()["detail"]) == (410, "This meeting was erased on request.")
-    assert replica.get(f"{path}/integrity").json()["verdict"] == "unproven"
-    assert replica.metric("meetai_ingest_meetings_erased_total") >= 2
-    with psycopg.connect(module_database_url) as connection:
-        actors = connection.execute(
-            "SELECT actor FROM transcript_ingest.audit WHERE meeting_id = 'q3/never heard of'"
-        ).fetchall()
-        assert actors == [("admin",)] * 4
-
-
-def test_erasure_is_finished_when_the_service_was_killed_in_the_middle_of_it(
-    tmp_path: Path, database_url: str, redis_url: str
-) -> None:
-    """Unreadable from the first commit on, also with the rest of it still there; the next process goes on by itself."""
-    producer = Producer()
-    producer.say(1)
-    with (
-        psycopg.connect(database_url, autocommit=True, options="-c search_path=transcript_ingest") as database,
-        ingest(tmp_path, database_url, redis_url) as replica,
-    ):
-        _store_many(database, producer, 9_000)
-        assert len(replica.page("standup").lines) > 0
-        with psycopg.connect(database_url, options="-c search_path=transcript_ingest") as blocker:
-            blocker.execute("SELECT FROM lines WHERE seq = 5000 FOR UPDATE")  # in the third part of 2,000
-            asking = threading.Thread(target=_erase_until_cut_off, args=(replica,))
-            asking.start()
-            wait_until(lambda: database.execute(WAITING.encode()).fetchall(), seconds=WAIT_SECONDS)
-            wait_until(lambda: _left(database) == 5_000, seconds=WAIT_SECONDS)
-            assert replica.get("/v1/meetings/standup/transcript").status_code == 410
-            replica.kill()
-            asking.join(timeout=WAIT_SECONDS)
-        replica.restart()
-        wait_until(replica.is_ready, seconds=30)
-        assert replica.get("/v1/meetings/standup/transcript").status_code == 410
-        wait_until(lambda: _left(database) == 0, seconds=WAIT_SECONDS)
-        wait_until(lambda: len(_finished(database)) == 1, seconds=WAIT_SECONDS)
-        assert _finished(database) == [({"lines": 9_000, "deadLetters": 0},)]
-        (known,) = replica.integrity("standup").producers
-        assert (known.stored, known.erased, known.missing) == (0, 9_000, ())
-
-
-def _store_many(database: psycopg.Connection[tuple[object, ...]], producer: Producer, count: int) -> None:
-    database.execute(
-        "INSERT INTO producers (producer_id, producer_started, meeting_id, room_sid, declared)"
-        " VALUES (%s, current_date, 'standup', 'RM', %s)",
-        [producer.producer_id, count],
-    )
-    database.execute(
-        "INSERT INTO lines (producer_id, seq, started_ms, ended_ms, producer_started, interrupted, speaker_kind, meeting_id,"
-        " room_sid, speaker_identity, speaker_name, text, commit_position) SELECT %s, n, n, n, current_date, false, 'human',"
-        " 'standup', 'RM', 'u', 'U', 'text', n FROM generate_series(1, %s) AS n",
-        [producer.producer_id, count],
-    )
-
-
-def _left(database: psycopg.Connection[tuple[object, ...]]) -> int:
-    row = database.execute("SELECT count(*)::int FROM lines").fetchone()
-    assert row is not None
-    assert isinstance(row[0], int)
-    return row[0]
-
-
-def _finished(database: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    return database.execute("SELECT counts FROM audit WHERE action = 'erasure_finished'").fetchall()
-
-
-def _erase_until_cut_off(replica: Ingest) -> None:
-    with pytest.raises(httpx.TransportError):
-        replica.ask("DELETE", "/v1/meetings/standup")

@@ -18,6 +18,8 @@ from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.secret import Secret
 from meetai_transcript_ingest import http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
+from meetai_transcript_ingest.domain.errors import ErasedError
+from meetai_transcript_ingest.domain.tail import PlacedLine
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
 from meetai_transcript_ingest.usecases.follow import FollowTranscript
 
@@ -29,11 +31,18 @@ NOW_SECONDS = 1_790_000_000
 
 
 class WatchedStore(FakeStore):
-    """Counts how often it is asked anything."""
+    """Counts how often it is asked anything; `is_erased` makes it a store of erased meetings."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = 0
+        self.is_erased = False
+
+    async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
+        lines = await super().lines_since(meeting_id, position, limit)
+        if self.is_erased:
+            raise ErasedError("erased on request")
+        return lines
 
     async def _answer(self) -> None:
         self.asked += 1

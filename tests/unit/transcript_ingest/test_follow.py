@@ -14,7 +14,7 @@ from tests.unit.transcript_ingest.serving import FakeReadingObserver, WatchedSto
 from tests.waiting import until
 
 from meetai_servicekit.streams import Arrival
-from meetai_transcript_ingest.domain.errors import TooManyFollowersError
+from meetai_transcript_ingest.domain.errors import ErasedError, TooManyFollowersError
 from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.tail import EVERYONE, MAX_WAKE_BYTES, PlacedLine, wake_for, wake_key, woken_by
 from meetai_transcript_ingest.http.streaming import PiecewiseResponse
@@ -56,6 +56,21 @@ async def test_everybody_gets_every_line_once_when_many_follow_one_meeting() -> 
     assert followed.store.asked < 10 * 6
     await followed.follow.close()
     await asyncio.gather(*followers)
+    assert followed.observer.clients == 0
+
+
+async def test_everybody_is_told_when_the_meeting_is_erased() -> None:
+    """Also who connects after that; nobody is counted any more."""
+    followed, producer = Followed(), Producer()
+    await followed.say(producer, 3)
+    following = await followed.follow("standup", 0)
+    assert len(await anext(following)) == 3
+    followed.store.is_erased = True
+    followed.follow.wake(EVERYONE)
+    with pytest.raises(ErasedError):
+        await anext(following)
+    with pytest.raises(ErasedError):
+        await followed.follow("standup", 0)
     assert followed.observer.clients == 0
 
 

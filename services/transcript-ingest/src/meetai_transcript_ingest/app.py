@@ -247,7 +247,8 @@ def _migrate(settings: DatabaseSettings) -> int:
     try:
         migrate(settings.database_url.reveal(), schema=SCHEMA, migrations=MIGRATIONS)
     except psycopg.Error as error:
-        sys.stderr.write(f"migrate: {type(error).__name__}: {error}\n")
+        # The driver's own words quote addresses and rows (ADR 0008); PostgreSQL's code says what is wrong.
+        sys.stderr.write(f"migrate: {type(error).__name__}{f' ({error.sqlstate})' if error.sqlstate else ''}\n")
         return 1
     return 0
 

@@ -23,6 +23,10 @@ ON CONFLICT (meeting_id) DO UPDATE SET
     dead_letters = CASE WHEN known.finished_at IS NULL THEN known.dead_letters ELSE 0 END,
     finished_at = NULL;
 
+-- name: wake_followers(wake)!
+-- They look again, and are told that there is nothing more to see.
+SELECT pg_notify('meetai_transcript_lines', :wake);
+
 -- name: tombstone(meeting_id)^
 SELECT (extract(epoch FROM erased_at) * 1000)::bigint, erased_producers FROM meetings
 WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL;

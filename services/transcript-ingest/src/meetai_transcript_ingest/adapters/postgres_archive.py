@@ -69,12 +69,15 @@ class PostgresArchive:
         with postgres_errors_translated():
             async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 days = await _days(connection, meeting_id)
-                if days is None:
-                    return ()
-                cursor = await connection.execute(
-                    QUERIES["lines_since"], {**days, "position": position, "count": limit}
-                )
-                return tuple([PlacedLine(row[0], _line(row[1:])) for row in await cursor.fetchall()])
+                rows: list[TupleRow] = []
+                if days is not None:
+                    cursor = await connection.execute(
+                        QUERIES["lines_since"], {**days, "position": position, "count": limit}
+                    )
+                    rows = await cursor.fetchall()
+                if not rows:
+                    await _refuse_erased(connection, meeting_id)
+                return tuple([PlacedLine(row[0], _line(row[1:])) for row in rows])
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """See `Archive.producers`."""

@@ -21,6 +21,7 @@ from meetai_servicekit.postgres import Pool, load_queries
 from meetai_transcript_ingest.adapters.postgres import postgres_errors_translated
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.domain.erasing import Tombstone
+from meetai_transcript_ingest.domain.tail import wake_for
 
 ERASE_TIMEOUT_SECONDS: Final = 12.0
 """As for a commit: the server gives up a statement after 10 s (servicekit.postgres)."""
@@ -64,6 +65,7 @@ class PostgresErasures:
             if early:
                 await connection.execute(_QUERIES["name_early_producers"], {**named, "producer_ids": early})
             await connection.execute(_QUERIES["request_erasure"], {**named, "actor": actor})
+            await connection.execute(_QUERIES["wake_followers"], {"wake": wake_for([meeting_id])})
             await self._audit(connection, actor, "erasure_requested", meeting_id, {"producers": len(known)})
 
     async def erase_some(self, meeting_id: str) -> bool:

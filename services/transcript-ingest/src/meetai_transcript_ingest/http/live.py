@@ -19,7 +19,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from meetai_servicekit.paths import meeting_id_from_path
 from meetai_servicekit.problems import InvalidFieldError, UnavailableError
-from meetai_transcript_ingest.domain.errors import AheadOfTranscriptError, TooManyFollowersError
+from meetai_transcript_ingest.domain.errors import AheadOfTranscriptError, ErasedError, TooManyFollowersError
 from meetai_transcript_ingest.domain.tail import MAX_POSITION, PlacedLine
 from meetai_transcript_ingest.http.specification import PROBLEMS
 from meetai_transcript_ingest.http.streaming import WRITE_TIMEOUT_SECONDS, PiecewiseResponse
@@ -31,6 +31,8 @@ RECONNECT_MS: Final = (1_000, 3_000)
 
 _POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _HEARTBEAT: Final = b":\n\n"
+_ERASED: Final = b"event: erased\ndata: {}\n\n"
+"""With data, because an event without any isn't dispatched (HTML, "Interpreting an event stream")."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 HeaderId = Annotated[
@@ -55,7 +57,8 @@ def live_routes(follow_transcript: FollowTranscript) -> list[HTTPRouteHandler]:
         description="Server-sent events named `line`, with a line as in the pages as their data, in the order in which they "
         "were stored: from the start, or after `Last-Event-ID`, each once. The stream doesn't end with the meeting. It "
         "ends after an hour, when the service is stopped, and for a client that doesn't keep up; EventSource then goes on "
-        "by itself where it was. A token is looked at when the stream is opened, as LiveKit looks at it when its holder joins.",
+        "by itself where it was. When the meeting is erased, an event named `erased` is the last, and whoever connects again is "
+        "answered 410. A token is looked at when the stream is opened, as LiveKit looks at it when its holder joins.",
         responses={
             200: ResponseSpec(
                 str, generate_examples=False, description="Events, without an end", media_type=EVENT_STREAM
@@ -101,6 +104,8 @@ async def _events(following: AsyncGenerator[tuple[PlacedLine, ...]]) -> AsyncGen
         yield b"retry: %d\n\n" % random.randint(*RECONNECT_MS)  # noqa: S311 - spreads load, guards nothing
         async for lines in following:
             yield b"".join([_event(placed) for placed in lines]) or _HEARTBEAT
+    except ErasedError:
+        yield _ERASED
     finally:
         await following.aclose()
 

@@ -129,7 +129,11 @@ class Archive(Protocol):
         """
 
     async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
-        """Up to `limit` lines of a meeting with a higher position, in the order of their commits."""
+        """Up to `limit` lines of a meeting with a higher position, in the order of their commits.
+
+        Raises:
+            ErasedError: there are none, because the meeting was erased.
+        """
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """All producers that a meeting is known to have had, in the order of their ids."""

@@ -16,6 +16,7 @@ import structlog
 from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import (
     AheadOfTranscriptError,
+    ErasedError,
     IngestError,
     TooManyFollowersError,
     TryLaterError,
@@ -114,6 +115,7 @@ class FollowTranscript:
             TryLaterError: the store is away now. Once it has answered, followers wait for it instead.
             TooManyFollowersError: there is no room for another.
             AheadOfTranscriptError: the meeting has not come to that position.
+            ErasedError: the meeting was erased; also out of the generator, to those who follow it then.
         """
         if position > 0 and position > await self._archive.version(meeting_id):
             raise AheadOfTranscriptError(position)
@@ -140,6 +142,8 @@ class FollowTranscript:
                     yield ()
                 woken.clear()
                 lines = await self._read(meeting_id, meeting, position)
+        except ErasedError:
+            raise
         except IngestError as error:  # whoever connects again is told
             log.warning("following_ended", cause=type(error).__name__)
         finally:
