@@ -28,6 +28,7 @@ KEYS = {
         "reader": {"transcripts:read"},
         "watcher": {"meetings:read"},
         "admin": {"meetings:admin"},
+        "everything": {"tokens:host", "meetings:admin"},
     }.items()
 }
 
