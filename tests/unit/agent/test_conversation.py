@@ -9,6 +9,7 @@ import pytest
 from livekit import rtc
 from tests.unit.agent.test_converse import Bench, metadata
 from tests.unit.agent.test_session import AGENT, HUMAN, FakeRoom, Someone
+from tests.waiting import until
 
 from meetai_agent.conversation import RoomConversation
 from meetai_contracts.room import write_room_metadata
@@ -49,6 +50,8 @@ class Driven(Bench):
     def __init__(self) -> None:
         super().__init__()
         self.room = FakeRoom()
+        self.names: list[str] = []
+        cast("Any", self.room).local_participant = self
         self.voice = Voice()
         self.room_chat = Chat()
         self.changes = 0
@@ -64,6 +67,9 @@ class Driven(Bench):
     def _changed(self) -> None:
         self.changes += 1
         raise RuntimeError("no such voice")
+
+    async def set_name(self, name: str) -> None:
+        self.names.append(name)
 
     def change(self, metadata: str) -> None:
         self.room.emit("room_metadata_changed", "", metadata)
@@ -97,6 +103,7 @@ async def test_a_change_of_the_metadata_is_taken_up_when_it_is_good(driven: Driv
     assert driven.changes == 1
     driven.hear("Scribe, who is here?")
     assert await driven.answered(1) == ["Scribe, who is here?"]
+    await until(lambda: driven.names == ["Scribe"])
 
 
 async def test_a_conversation_that_cannot_start_is_no_fault_of_the_meetings(driven: Driven) -> None:

@@ -10,7 +10,7 @@ import pytest
 from livekit.agents import AgentServer, JobRequest
 
 from meetai_agent.adapters.providers.recognisers import check_recogniser
-from meetai_agent.app import end_session
+from meetai_agent.app import end_session, provider_problems
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.settings import AgentSettings
@@ -145,6 +145,15 @@ def test_a_provider_is_refused_at_start_when_it_is_not_known(setting: str) -> No
     """Not only when the first meeting comes."""
     with pytest.raises(UnknownProviderError):
         check_recogniser(setting, ProviderAccess())
+
+
+def test_every_provider_that_cannot_work_is_named_when_several_cannot() -> None:
+    """At once; without a responder there needn't be a voice."""
+    wrong = {"STT": "nobody/m", "LLM": "local/rules,openai/m", "TTS": "deepgram/m"}
+    problems = provider_problems(load(AgentSettings, {**ENVIRONMENT, **wrong}))
+    assert [problem.partition(":")[0] for problem in problems] == ["STT", "OPENAI_API_KEY", "DEEPGRAM_API_KEY"]
+    silent = load(AgentSettings, {**ENVIRONMENT, "LLM": "none", "TTS": "deepgram/m"})
+    assert provider_problems(silent) == []
 
 
 @pytest.mark.parametrize(("jobs", "load"), [(0, 0.0), (5, 0.5), (10, 1.0)])

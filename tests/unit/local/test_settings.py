@@ -45,3 +45,9 @@ def test_inngest_is_elsewhere_when_inngest_dev_is_an_address(value: str, url: st
 def test_root_is_absolute_when_it_is_not_set() -> None:
     """Children run in other folders."""
     assert from_environment({}).root == Path.cwd() / ".local"
+
+
+def test_the_agents_providers_and_keys_are_passed_on_when_they_are_set() -> None:
+    """To the agent, and nothing else of the environment."""
+    environment = {"LLM": "openai/gpt", "OPENAI_API_KEY": "sk", "TTS": "", "HOME": "/root"}
+    assert from_environment(environment).agent_environment == {"LLM": "openai/gpt", "OPENAI_API_KEY": "sk"}

@@ -67,5 +67,6 @@ def services(
             STT=settings.speech_to_text,
             DRAIN_SECONDS="0",  # a stack that stops ends its meetings, each with its last flush
             SPOOL_DIR=str((settings.root / "spool").resolve()),
+            **settings.agent_environment,
         ),
     )

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from meetai_servicekit import settings as servicekit_settings
 
 SPEECH_TO_TEXT = "local/whisper-tiny.en"  # recognises real speech offline and without a key
+AGENT_PROVIDERS = ("LLM", "TTS", "OPENAI_API_KEY", "OPENAI_BASE_URL", "DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL")
 
 Port = Annotated[int, Meta(ge=1024, le=65_535)]
 
@@ -57,6 +58,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
         inngest: `recorder` starts the event recorder without looking for an Inngest dev server first.
         uv: The program that installs Go from PyPI where a build needs it.
         speech_to_text: The agent's `STT`, as provider/model.
+        agent_environment: Added to the agent's environment: its other providers and their keys.
         restarts_services: Whether a crashed service is started again; tests that kill one may want it to stay down.
         service_environment: Added to the environment of all four services.
     """
@@ -69,6 +71,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
     inngest: Literal["any", "recorder"] = "any"
     uv: str | None = None
     speech_to_text: str = SPEECH_TO_TEXT
+    agent_environment: Mapping[str, str] = {}
     restarts_services: bool = True
     service_environment: Mapping[str, str] = {}
 
@@ -97,6 +100,7 @@ def from_environment(environ: Mapping[str, str]) -> StackSettings:
         inngest=read.meetai_inngest,
         uv=environ.get("MEETAI_UV") or None,
         speech_to_text=environ.get("STT") or SPEECH_TO_TEXT,
+        agent_environment={name: environ[name] for name in AGENT_PROVIDERS if environ.get(name)},
     )
 
 

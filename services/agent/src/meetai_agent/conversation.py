@@ -19,6 +19,7 @@ from meetai_contracts.codec import ContractError
 from meetai_contracts.room import parse_room_metadata
 
 START_SECONDS: Final = 20.0
+INTRODUCE_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class RoomConversation:
         self._chat = chat
         self._humans = humans
         self._on_metadata = on_metadata
+        self._introducing: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> bool:
@@ -85,9 +87,10 @@ class RoomConversation:
     async def finish(self) -> None:
         """Fall silent: what was said so far is a line. Never raises."""
         self._conversation.close()
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        tasks = [task for task in (self._running, self._introducing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._voice.aclose()
         with suppress(Exception):
             await self._chat.aclose()
@@ -113,3 +116,13 @@ class RoomConversation:
         except Exception:
             log.exception("metadata_not_taken_up")
         log.info("metadata_changed")
+        if metadata.agent_data is not None:
+            self._introducing = asyncio.create_task(self._introduce(metadata.agent_data.name), name="introduce")
+
+    async def _introduce(self, name: str) -> None:
+        """Be shown under the new name."""
+        try:
+            async with asyncio.timeout(INTRODUCE_SECONDS):
+                await self._room.local_participant.set_name(name)
+        except Exception:
+            log.exception("name_unchanged")

@@ -71,6 +71,8 @@ class SessionTalker:
         self._on_words = on_words
         self._on_spoken = on_spoken
         self._clock = clock
+        self._voice = voice
+        self._retiring: set[asyncio.Task[None]] = set()
         self._words = ""
         self._segment = uuid4().hex
         self._started_ms = 0
@@ -143,7 +145,12 @@ class SessionTalker:
 
     def change_voice(self, voice: tts.TTS[Any]) -> None:
         """Speak with another voice from the next answer on."""
+        old = self._voice
+        self._voice = voice
         self._agent.update_options(tts=voice)
+        retiring = asyncio.create_task(self._retire(old), name="voice-retire")
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
     async def aclose(self) -> None:
         """Stop talking, and give back everything. Never raises."""
@@ -152,6 +159,8 @@ class SessionTalker:
                 await self._session.aclose()
                 if self._synchronizer is not None:
                     await self._synchronizer.aclose()
+                await asyncio.gather(*self._retiring, return_exceptions=True)
+                await self._voice.aclose()
         except Exception:
             log.exception("conversation_close_failed")
 
@@ -167,6 +176,13 @@ class SessionTalker:
         failed = handle.exception() or self._agent.failed
         if failed is not None:
             raise AnswerFailedError("a provider failed") from failed
+
+    async def _retire(self, voice: tts.TTS[Any]) -> None:
+        """Give back a voice, once it has finished its sentence."""
+        if (speech := self._session.current_speech) is not None:
+            await speech
+        with suppress(Exception):
+            await voice.aclose()
 
     async def _is_listened_to(self) -> bool:
         """Whether anybody hears the track: the framework would wait for a listener for ever."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,44 +21,37 @@ from livekit.agents import AgentServer, AutoSubscribe, JobContext, JobProcess
 from prometheus_client import CollectorRegistry
 from uuid_utils.compat import uuid7
 
-from meetai_agent.adapters.agent_session import SessionTalker
 from meetai_agent.adapters.dead_spools import SpoolFolder
+from meetai_agent.adapters.framework_log import keep_words_out_of_the_log
 from meetai_agent.adapters.job_counts import JobCounts
 from meetai_agent.adapters.livekit_agents import RoomAgents
 from meetai_agent.adapters.livekit_captions import RoomCaptions
-from meetai_agent.adapters.livekit_chat import RoomChat
 from meetai_agent.adapters.microphone import ParticipantMicrophone
 from meetai_agent.adapters.outbox_files import OutboxFolder
 from meetai_agent.adapters.prometheus_meter import JobMeter, ReplayMeter, RetellingMeter
 from meetai_agent.adapters.providers.recognisers import Recognisers, check_recogniser, load_recogniser
 from meetai_agent.adapters.providers.responders import OFF as NO_RESPONDER
-from meetai_agent.adapters.providers.responders import NewResponder, check_responder, load_responder
-from meetai_agent.adapters.providers.voices import NewVoice, check_voice, load_voice
+from meetai_agent.adapters.providers.responders import check_responder, load_responder
+from meetai_agent.adapters.providers.voices import check_voice, load_voice
 from meetai_agent.adapters.redis_events import RedisEventStream
 from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
 from meetai_agent.app.approvals import open_approvals
-from meetai_agent.conversation import RoomConversation
+from meetai_agent.app.talking import start_conversation
 from meetai_agent.domain.batches import Producer
-from meetai_agent.domain.briefing import Briefing, Recollection
+from meetai_agent.domain.briefing import Recollection
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.http import create_http
-from meetai_agent.session import HUMANS, MeetingSession
+from meetai_agent.session import MeetingSession
 from meetai_agent.settings import AgentSettings
-from meetai_agent.tools.ports import ToolPorts
-from meetai_agent.tools.registry import function_tools
-from meetai_agent.usecases.converse import Conversation
 from meetai_agent.usecases.deliver import Delivery
-from meetai_agent.usecases.floor import Floor
 from meetai_agent.usecases.one_agent import OneAgent
 from meetai_agent.usecases.replay import Replay
 from meetai_agent.usecases.retell import Retelling
 from meetai_agent.usecases.transcribe import Transcription
 from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
-from meetai_contracts.room import RoomMetadata
-from meetai_contracts.transcript import Speaker
 from meetai_servicekit.background import ProcessFate, running
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
@@ -165,6 +158,7 @@ def prepare_process(process: JobProcess) -> None:
     """Make a job's process ready before there is a job: settings, logging, the recogniser's model, the voice."""
     settings = load_or_exit(AgentSettings, os.environ)
     configure_logging("agent", settings.log_level)
+    keep_words_out_of_the_log()
     process.userdata["settings"] = settings
     process.userdata["recognisers"] = load_recogniser(settings.stt, settings.provider_access, clock=SystemClock())
     process.userdata["new_responder"] = load_responder(settings.llm, settings.provider_access)
@@ -177,7 +171,7 @@ async def start_session(context: JobContext) -> None:
     settings: AgentSettings = context.proc.userdata["settings"]
     recognisers: Recognisers = context.proc.userdata["recognisers"]
     metadata, verdict = read_metadata(context.job.room.metadata)
-    agent = metadata.agent_data if metadata else None
+    recollection = Recollection(metadata)
     producer = Producer(id=uuid7(), meeting_id=context.job.room.name, room_sid=context.job.room.sid)
     structlog.contextvars.bind_contextvars(job_id=context.job.id, room_sid=producer.room_sid)
     if metadata is None:
@@ -196,7 +190,7 @@ async def start_session(context: JobContext) -> None:
     ending.push_async_callback(recognisers.aclose)
     session = MeetingSession(
         context.room,
-        new_ear=partial(recognisers.new_ear, agent.language if agent else None, meter),
+        new_ear=lambda: recognisers.new_ear(recollection.agent.language, meter),
         open_microphone=ParticipantMicrophone,
     )
     session.start()
@@ -219,64 +213,10 @@ async def start_session(context: JobContext) -> None:
     if settings.llm != NO_RESPONDER:
         try:
             tools = open_approvals(context, producer, settings, ending)
-            ending.push_async_callback(await start_conversation(context, metadata, transcription, meter, tools))
+            ending.push_async_callback(await start_conversation(context, recollection, transcription, meter, tools))
         except Exception:  # people are transcribed whether or not there is a conversation
             log.exception("conversation_unavailable")
     log.info("session_started", producer_id=str(producer.id))
-
-
-async def start_conversation(
-    context: JobContext,
-    metadata: RoomMetadata | None,
-    transcription: Transcription,
-    meter: JobMeter,
-    tools: ToolPorts,
-) -> Callable[[], Awaitable[None]]:
-    """Begin to answer. Returns what ends it."""
-    new_responder: NewResponder = context.proc.userdata["new_responder"]
-    new_voice: NewVoice = context.proc.userdata["new_voice"]
-    room, clock = context.room, SystemClock()
-    recollection, floor = Recollection(metadata), Floor()
-
-    def people() -> dict[str, str]:
-        return {
-            identity: participant.name or identity
-            for identity, participant in room.remote_participants.items()
-            if participant.kind in HUMANS
-        }
-
-    def briefing() -> Briefing:
-        return recollection.briefing(tuple(people().values()), now_ms=clock.unix_ms())
-
-    def myself() -> Speaker:
-        return Speaker(identity=room.local_participant.identity, name=recollection.agent.name, kind="agent")
-
-    chat = RoomChat(room)
-    talker = SessionTalker(
-        room,
-        responder=new_responder(briefing),
-        voice=new_voice(recollection.agent),
-        tools=function_tools(tools),
-        on_exit=tools.approvals.let_go,
-        chat=chat,
-        briefing=briefing,
-        floor=floor.free,
-        on_words=lambda words: transcription.say_interim(myself(), words),
-        on_spoken=lambda spoken: transcription.say(myself(), spoken),
-        clock=clock,
-    )
-    conversation = Conversation(recollection, talker, chat, floor, people=people, meter=meter)
-    driver = RoomConversation(
-        room,
-        conversation,
-        talker,
-        chat,
-        humans=HUMANS,
-        on_metadata=lambda: talker.change_voice(new_voice(recollection.agent)),
-    )
-    transcription.follow(conversation)
-    await driver.start()
-    return driver.finish
 
 
 async def end_session(context: JobContext) -> None:
