@@ -43,6 +43,7 @@ def services(
                 **{need: client_environment[need] for need in needs},
                 "PORT": str(port),
                 **more,
+                **(settings.agent_environment if field == "agent" else {}),
                 **settings.service_environment,
             },
             ready=http_ready(f"http://127.0.0.1:{port}/readyz"),
@@ -67,6 +68,5 @@ def services(
             STT=settings.speech_to_text,
             DRAIN_SECONDS="0",  # a stack that stops ends its meetings, each with its last flush
             SPOOL_DIR=str((settings.root / "spool").resolve()),
-            **settings.agent_environment,
         ),
     )
