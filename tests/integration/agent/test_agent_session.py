@@ -17,7 +17,7 @@ from tests.unit.agent.fakes import VirtualClock
 from tests.unit.agent.samples import new_producer
 from tests.waiting import until
 
-from meetai_agent.adapters import agent_session
+from meetai_agent.adapters import agent_session, meeting_agent
 from meetai_agent.adapters.agent_session import SessionTalker
 from meetai_agent.adapters.providers.responders import load_responder
 from meetai_agent.adapters.providers.voices import load_voice
@@ -220,7 +220,7 @@ async def test_memory_stays_bounded_when_many_questions_were_asked(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The framework keeps everything for as long as a session lasts."""
-    monkeypatch.setattr(agent_session, "MAX_HISTORY_ITEMS", 4)
+    monkeypatch.setattr(meeting_agent, "MAX_HISTORY_ITEMS", 4)
     bench.server.says = "No."
     for _ in range(4):
         await bench.ask(ALOUD)

@@ -8,27 +8,25 @@ framework's room output, which would publish `lk.transcription` a second time be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 from uuid import uuid4
 
 import structlog
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, APIConnectOptions, ConversationItemAddedEvent, ModelSettings, llm, tts
+from livekit.agents import AgentSession, APIConnectOptions, ConversationItemAddedEvent, llm, tts
 from livekit.agents.voice.agent_session import SessionConnectOptions
-from livekit.agents.voice.io import TextOutput
 from livekit.agents.voice.room_io import RoomOptions
 from livekit.agents.voice.speech_handle import SpeechHandle
 from livekit.agents.voice.transcription import TranscriptSynchronizer
 
-from meetai_agent.domain.briefing import Briefing, Question, instructions_for, remarks_for, wording_of
+from meetai_agent.adapters.meeting_agent import MeetingAgent, Words
+from meetai_agent.domain.briefing import Briefing, Question, wording_of
 from meetai_agent.domain.errors import AnswerFailedError
 from meetai_agent.domain.heard import InterimWords, Spoken
 from meetai_agent.ports import Chat, Clock
 
-MAX_HISTORY_ITEMS: Final = 24
-"""Questions, answers and tool calls that a model is shown beside what was said lately."""
 CONNECT: Final = APIConnectOptions(max_retry=1, retry_interval=0.5, timeout=8.0)
 """A provider that hangs is given up after some 17 s: nobody who asked waits longer than that for a sorry."""
 NEVER_CLOSE: Final = 1_000_000_000
@@ -77,7 +75,7 @@ class SessionTalker:
         self._segment = uuid4().hex
         self._started_ms = 0
         self._synchronizer: TranscriptSynchronizer | None = None
-        self._agent = _MeetingAgent(voice, tools, on_exit=on_exit, chat=chat, briefing=briefing, floor=floor)
+        self._agent = MeetingAgent(voice, tools, on_exit=on_exit, chat=chat, briefing=briefing, floor=floor)
         self._session: AgentSession[None] = AgentSession(
             llm=responder,
             vad=None,
@@ -110,7 +108,7 @@ class SessionTalker:
         audio = self._session.output.audio
         if audio is None:
             raise RuntimeError("the session has no audio output")
-        self._synchronizer = TranscriptSynchronizer(next_in_chain_audio=audio, next_in_chain_text=_Words(self._said))
+        self._synchronizer = TranscriptSynchronizer(next_in_chain_audio=audio, next_in_chain_text=Words(self._said))
         self._session.output.audio = self._synchronizer.audio_output
         self._session.output.transcription = self._synchronizer.text_output
 
@@ -216,90 +214,5 @@ class SessionTalker:
 
     def _forget_old(self) -> None:
         """The framework keeps every message and every event for as long as the session lasts."""
-        self._agent.forget_old()
-        self._session.history.truncate(max_items=MAX_HISTORY_ITEMS)
+        self._agent.forget_old(self._session.history)
         self._session._recorded_events.clear()  # noqa: SLF001 - there is no public way
-
-
-class _MeetingAgent(Agent):
-    """What is sent to a model, and when the voice begins."""
-
-    def __init__(
-        self,
-        voice: tts.TTS[Any],
-        tools: Sequence[llm.FunctionTool[..., Any]],
-        *,
-        on_exit: Callable[[], None],
-        chat: Chat,
-        briefing: Callable[[], Briefing],
-        floor: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(instructions="", tools=list(tools), tts=voice)
-        self.failed: BaseException | None = None
-        self._on_exit = on_exit
-        self._chat = chat
-        self._briefing = briefing
-        self._floor = floor
-
-    async def on_exit(self) -> None:
-        """The session ends."""
-        self._on_exit()
-
-    async def llm_node(
-        self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
-    ) -> AsyncGenerator[llm.ChatChunk | str | Any, None]:
-        """Answer with what is known at this moment; what is answered to the chat is written there too."""
-        briefing = self._briefing()
-        context = llm.ChatContext.empty()
-        context.add_message(role="system", content=instructions_for(briefing))
-        context.add_message(role="user", content=remarks_for(briefing))
-        recent = chat_ctx.copy(exclude_instructions=True).truncate(max_items=MAX_HISTORY_ITEMS)
-        context.items.extend(recent.items)
-        written: list[str] = []
-        answered = False
-        try:
-            async for chunk in Agent.default.llm_node(self, context, tools, model_settings):
-                if isinstance(chunk, llm.ChatChunk) and chunk.delta:
-                    answered = answered or bool(chunk.delta.content or chunk.delta.tool_calls)
-                    written.append(chunk.delta.content or "")
-                yield chunk
-            if not answered:
-                raise AnswerFailedError("the language model said nothing")
-        finally:
-            text = "".join(written).strip()
-            if text and (briefing.question is None or briefing.question.by == "chat"):
-                self._chat.write(text)
-
-    async def tts_node(
-        self, text: AsyncIterable[str], model_settings: ModelSettings
-    ) -> AsyncGenerator[rtc.AudioFrame, None]:
-        """Prepare the voice at once, and let it be heard when nobody speaks."""
-        first = True
-        try:
-            async for frame in Agent.default.tts_node(self, text, model_settings):
-                if first:
-                    first = False
-                    await self._floor()
-                yield frame
-        except Exception as error:
-            self.failed = error
-            raise
-
-    def forget_old(self) -> None:
-        """Keep the last messages alone."""
-        self._chat_ctx.truncate(max_items=MAX_HISTORY_ITEMS)
-
-
-class _Words(TextOutput):
-    """Where the synchroniser puts each word as it is played."""
-
-    def __init__(self, said: Callable[[str], None]) -> None:
-        super().__init__(label="meetai", next_in_chain=None)
-        self._said = said
-
-    async def capture_text(self, text: str) -> None:
-        """Take a word."""
-        self._said(text)
-
-    def flush(self) -> None:
-        """A segment is over; the item that follows says so too."""
