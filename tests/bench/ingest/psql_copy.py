@@ -14,7 +14,7 @@ from tests.bench.servers import PSQL, Servers
 
 from meetai_transcript_ingest.adapters.postgres import QUERIES, SCHEMA
 
-COLUMNS = QUERIES["copy_lines"].partition("(")[2].rpartition(")")[0]
+COLUMNS = QUERIES["copy_lines"].partition("(")[2].partition(")")[0]
 """As the service writes them."""
 SELECT = sql.SQL("COPY (SELECT {} FROM lines WHERE meeting_id = ANY({}) ORDER BY tableoid, ctid) TO STDOUT")
 

@@ -21,6 +21,7 @@ from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack, with_lines
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, prove
+from meetai_transcript_ingest.domain.wire import wire_line
 from meetai_transcript_ingest.ports import Archive, Committed, LineStore
 
 AWKWARD_TEXTS = (
@@ -141,7 +142,7 @@ async def test_nothing_is_written_when_one_line_is_refused(store: Both) -> None:
     good, bad = Producer("good"), Producer("bad")
     (parcel,) = unpacked(bad.open())
     with pytest.raises(RefusedError):
-        await store.commit([*unpacked(good.say(2)), with_lines(parcel, (bad.line("\ud800"),))], ())
+        await store.commit([*unpacked(good.say(2)), with_lines(parcel, (wire_line(bad.line("\ud800")),))], ())
     assert await store.producers("good") == ()
     assert await store.lines_after("good", None, 10) == ()
 

@@ -58,7 +58,7 @@ class FakeStore:
         for new in declared:
             if self._producers.get(new.producer_id, new).meeting_id != new.meeting_id:
                 raise RefusedError("a producer belongs to another meeting")
-        if any(self.refuses(line) for parcel in ordered for line in parcel.lines):
+        if any(self.refuses(line.as_said()) for parcel in ordered for line in parcel.lines):
             raise RefusedError("refused")
         self.commits += 1
         for new in declared:
@@ -69,8 +69,8 @@ class FakeStore:
         for parcel in ordered:
             about = parcel.declaration
             for line in parcel.lines:
-                row = (about.meeting_id, about.room_sid, line)
-                known_row = self._lines.setdefault((line.producer_id, line.seq), row)
+                row = (about.meeting_id, about.room_sid, line.as_said())
+                known_row = self._lines.setdefault((about.producer_id, line.seq), row)
                 if known_row is row:
                     stored += 1
                 elif known_row == row:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 
-from meetai_contracts.transcript import BATCH_FIELD, decode_batch, encode_batch
+from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, decode_batch, encode_batch
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import (
@@ -25,6 +25,7 @@ from meetai_transcript_ingest.domain.intake import (
     with_lines,
 )
 from meetai_transcript_ingest.domain.producers import UNDATED, Declaration, merge, producer_day
+from meetai_transcript_ingest.domain.wire import wire_line
 
 RAW = msgspec.msgpack.Encoder(uuid_format="bytes")
 
@@ -36,6 +37,10 @@ def arrival(data: bytes, field: str = BATCH_FIELD) -> Arrival:
 def parcel_of(data: bytes) -> Parcel:
     (parcel,) = unpack(arrival(data)).parcels
     return parcel
+
+
+def said_in(parcel: Parcel) -> tuple[TranscriptLine, ...]:
+    return tuple(line.as_said() for line in parcel.lines)
 
 
 def spoiled(producer: Producer, count: int, spoil: dict[int, dict[int, object]]) -> bytes:
@@ -53,7 +58,7 @@ def test_lines_come_in_one_parcel_when_the_entry_is_sound() -> None:
     unpacked = unpack(arrival(producer.say(3)))
     assert unpacked.letters == ()
     (parcel,) = unpacked.parcels
-    assert parcel.lines == tuple(producer.said)
+    assert said_in(parcel) == tuple(producer.said)
     assert parcel.declaration == Declaration(producer.producer_id, "standup", "RM_1", declared=3)
 
 
@@ -103,7 +108,7 @@ def test_line_dies_alone_when_only_it_breaks_the_contract(spoil: dict[int, objec
     producer = Producer()
     unpacked = unpack(arrival(spoiled(producer, 5, {2: spoil})))
     (parcel,) = unpacked.parcels
-    assert parcel.lines == tuple(line for line in producer.said if line.seq != 3)
+    assert said_in(parcel) == tuple(line for line in producer.said if line.seq != 3)
     assert parcel.declaration.declared == 5
     (letter,) = unpacked.letters
     assert (letter.reason, letter.seq, letter.producer_id) == ("malformed", 3, producer.producer_id)
@@ -138,7 +143,9 @@ def test_dead_letter_is_an_entry_of_its_own_when_redriven(entry: str) -> None:
 def test_halves_hold_everything_once_when_divided_to_the_end(sizes: list[int]) -> None:
     """Dividing ends with single lines and empty parcels, and no line is lost or doubled on the way."""
     producer = Producer()
-    parcels = [with_lines(parcel_of(producer.open()), tuple(producer.line() for _ in range(size))) for size in sizes]
+    parcels = [
+        with_lines(parcel_of(producer.open()), tuple(wire_line(producer.line()) for _ in range(size))) for size in sizes
+    ]
     waiting: list[tuple[Parcel, ...]] = [tuple(parcels)]
     leaves: list[Parcel] = []
     while waiting:
@@ -161,7 +168,7 @@ def test_write_order_is_the_tables_key_when_entries_came_in_any_order() -> None:
     first, second = early.say(2), early.say(1)
     entries = [late.say(1), second, undated.say(1), first]
     ordered = in_write_order([parcel_of(entry) for entry in entries])
-    assert [parcel.lines[0] for parcel in ordered] == [undated.said[0], early.said[0], early.said[2], late.said[0]]
+    assert [said_in(parcel)[0] for parcel in ordered] == [undated.said[0], early.said[0], early.said[2], late.said[0]]
 
 
 @pytest.mark.parametrize(

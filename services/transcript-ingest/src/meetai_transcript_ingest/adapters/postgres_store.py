@@ -19,7 +19,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
 from meetai_servicekit.postgres import Pool
-from meetai_transcript_ingest.adapters.copy_text import copy_blocks
+from meetai_transcript_ingest.adapters.copy_rows import copy_blocks
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
@@ -27,7 +27,7 @@ from meetai_transcript_ingest.domain.erasing import Tombstone, spare
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import merge, producer_day
-from meetai_transcript_ingest.domain.tail import lines_by_meeting, positions, wake_for
+from meetai_transcript_ingest.domain.tail import first_positions, lines_by_meeting, wake_for
 from meetai_transcript_ingest.ports import Committed
 
 COMMIT_TIMEOUT_SECONDS: Final = 12.0
@@ -44,11 +44,12 @@ class Written(Struct, frozen=True):
 
 
 class _Begun(Struct, frozen=True):
-    """What is left to write: each line has its position, in the order of `parcels`; how many were left out as erased."""
+    """What is left to write: each parcel has the position of its first line; how many lines were left out as erased."""
 
     parcels: Sequence[Parcel]
     letters: Sequence[DeadLetter]
-    positions: Sequence[int]
+    first_positions: Sequence[int]
+    lines: int
     rooms: frozenset[str]
     erased: int
 
@@ -73,12 +74,12 @@ class PostgresLineStore:
         begun = await self._begin(connection, ordered, letters)
         await self._bury(connection, begun.letters)
         try:
-            if begun.positions:
-                await _copy(connection, "copy_lines", copy_blocks(begun.parcels, begun.positions))
+            if begun.lines:
+                await _copy(connection, "copy_lines", copy_blocks(begun.parcels, begun.first_positions))
         except UniqueViolation:
             await connection.rollback()
             return await self._write_carefully(connection, await self._begin(connection, ordered, letters))
-        return Written(Committed(lines=len(begun.positions), erased=begun.erased), begun.rooms)
+        return Written(Committed(lines=begun.lines, erased=begun.erased), begun.rooms)
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
         """See `LineStore.prepare_partitions`."""
@@ -91,19 +92,19 @@ class PostgresLineStore:
     async def _write_carefully(self, connection: Connection, begun: _Begun) -> Written:
         """Write a set some of whose ids are taken."""
         await connection.execute(QUERIES["make_staging"])
-        rows = "".join(copy_blocks(begun.parcels, begun.positions)).split("\n")
-        await _copy(connection, "copy_staged", [f"{index}\t{row}\n" for index, row in enumerate(rows) if row])
+        await _copy(connection, "copy_staged", copy_blocks(begun.parcels, begun.first_positions))
         stored = (await connection.execute(QUERIES["insert_staged"])).rowcount
-        differing = await (await connection.execute(QUERIES["conflicting_positions"])).fetchall()
+        differing = set(await (await connection.execute(QUERIES["conflicting_lines"])).fetchall())
         conflicts: list[DeadLetter] = []
         if differing:
-            written = [(parcel, line) for parcel in begun.parcels for line in parcel.lines]
             conflicts = [
-                dead_line(*written[position], "conflict", "another line is stored under this id")
-                for (position,) in differing
+                dead_line(parcel, line, "conflict", "another line is stored under this id")
+                for parcel, first_position in zip(begun.parcels, begun.first_positions, strict=True)
+                for position, line in enumerate(parcel.lines, first_position)
+                if (parcel.declaration.meeting_id, position) in differing
             ]
         await self._bury(connection, [*begun.letters, *conflicts])
-        duplicates = len(begun.positions) - stored - len(conflicts)
+        duplicates = begun.lines - stored - len(conflicts)
         outcome = Committed(lines=stored, duplicates=duplicates, conflicts=len(conflicts), erased=begun.erased)
         return Written(outcome, begun.rooms)
 
@@ -115,7 +116,7 @@ class PostgresLineStore:
         """
         counts = lines_by_meeting(parcels, [letter.meeting_id for letter in letters if letter.meeting_id is not None])
         if not counts:
-            return _Begun((), letters, (), frozenset(), 0)
+            return _Begun((), letters, (), 0, frozenset(), 0)
         declarations = merge(parcel.declaration for parcel in parcels)
         cursor = await connection.execute(
             QUERIES["declare_producers"],
@@ -145,7 +146,8 @@ class PostgresLineStore:
             spared = spare(parcels, letters, tombstones)
             parcels, letters, erased = spared.parcels, spared.letters, spared.lines
             await note_erased(connection, spared.erased)
-        return _Begun(parcels, letters, positions(before, parcels), rooms, erased)
+        lines = sum([len(parcel.lines) for parcel in parcels])
+        return _Begun(parcels, letters, first_positions(before, parcels), lines, rooms, erased)
 
     async def _bury(self, connection: Connection, letters: Sequence[DeadLetter]) -> None:
         if not letters:
@@ -171,14 +173,16 @@ class PostgresLineStore:
 
 def _ending(parcels: Sequence[Parcel], closed: Mapping[UUID, str]) -> frozenset[str]:
     """Rooms of closed producers of which this brings lines or the end itself; nothing else can complete one."""
+    if not closed:
+        return frozenset()
     known = [parcel.declaration for parcel in parcels if parcel.lines or parcel.declaration.closed]
     return frozenset(closed[about.producer_id] for about in known if about.producer_id in closed)
 
 
-async def _copy(connection: Connection, query: str, blocks: Iterable[str]) -> None:
+async def _copy(connection: Connection, query: str, blocks: Iterable[bytes]) -> None:
     async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
         for block in blocks:
-            await copy.write(block.encode())
+            await copy.write(block)
 
 
 def _multirange(ranges: Sequence[tuple[int, int]]) -> str:

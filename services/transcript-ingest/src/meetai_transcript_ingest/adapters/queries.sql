@@ -35,23 +35,23 @@ SELECT meeting_id, position, (extract(epoch FROM erased_at) * 1000)::bigint, era
 FROM taken;
 
 -- name: copy_lines()!
--- Columns as copy_text.py writes them.
+-- Columns as copy_rows.py writes them.
 COPY lines (
-    commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
-    text, started_ms, ended_ms, language, confidence, interrupted
-) FROM STDIN;
+    commit_position, seq, started_ms, ended_ms, interrupted, confidence, text, speaker_identity, speaker_name, speaker_kind,
+    language, producer_started, producer_id, meeting_id, room_sid
+) FROM STDIN WITH (FORMAT binary);
 
 -- name: make_staging()!
 -- One a connection, emptied at every COMMIT, so that conflicts don't churn the catalogue.
-CREATE TEMPORARY TABLE IF NOT EXISTS staged_lines (position integer, LIKE lines INCLUDING DEFAULTS)
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_lines (LIKE lines INCLUDING DEFAULTS)
 ON COMMIT DELETE ROWS;
 
 -- name: copy_staged()!
--- As copy_lines, each row behind its place in this write.
+-- As copy_lines. A meeting's positions tell its staged lines apart, also two of the same id.
 COPY staged_lines (
-    position, commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
-    text, started_ms, ended_ms, language, confidence, interrupted
-) FROM STDIN;
+    commit_position, seq, started_ms, ended_ms, interrupted, confidence, text, speaker_identity, speaker_name, speaker_kind,
+    language, producer_started, producer_id, meeting_id, room_sid
+) FROM STDIN WITH (FORMAT binary);
 
 -- name: insert_staged()!
 -- The first to come is kept, also of two in the same write.
@@ -62,13 +62,13 @@ INSERT INTO lines (
 SELECT commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
        text, started_ms, ended_ms, language, confidence, interrupted
 FROM staged_lines
-ORDER BY producer_started, producer_id, seq, position
+ORDER BY producer_started, producer_id, seq, commit_position
 ON CONFLICT DO NOTHING;
 
--- name: conflicting_positions()
+-- name: conflicting_lines()
 -- Staged lines whose id is stored with anything else in it. LIMIT 1 keeps this a probe of the key for each staged line: the
 -- planner knows nothing of staged_lines, and a hash join would read the whole table.
-SELECT staged.position
+SELECT staged.meeting_id, staged.commit_position
 FROM staged_lines AS staged
 CROSS JOIN LATERAL (
     SELECT * FROM lines
@@ -81,8 +81,7 @@ WHERE (stored.meeting_id, stored.room_sid, stored.speaker_identity, stored.speak
        stored.started_ms, stored.ended_ms, stored.language, stored.confidence, stored.interrupted)
     IS DISTINCT FROM
       (staged.meeting_id, staged.room_sid, staged.speaker_identity, staged.speaker_name, staged.speaker_kind, staged.text,
-       staged.started_ms, staged.ended_ms, staged.language, staged.confidence, staged.interrupted)
-ORDER BY staged.position;
+       staged.started_ms, staged.ended_ms, staged.language, staged.confidence, staged.interrupted);
 
 -- name: insert_dead_letter(stream, entry_id, seq, reason, detail, meeting_id, producer_id, payload)!
 -- An entry that is delivered again dies once.

@@ -23,12 +23,12 @@ from meetai_contracts.transcript import (
     MAX_BATCH_BYTES,
     MAX_BATCH_LINES,
     TRACE_FIELD,
-    TranscriptLine,
     UnknownVersionError,
     decode_batch,
 )
 from meetai_servicekit.streams import Arrival
-from meetai_transcript_ingest.domain.producers import Declaration, producer_day
+from meetai_transcript_ingest.domain.producers import Declaration, producer_day, producer_of
+from meetai_transcript_ingest.domain.wire import WireLine, read_batch
 
 DeadReason = Literal["no_batch", "malformed", "unknown_version", "refused", "conflict"]
 """Why an entry or a line is dead: no field `b`; not what the contract says; a contract of the future; PostgreSQL will never
@@ -48,7 +48,7 @@ class Parcel(Struct, frozen=True):
     stream: str
     entry_id: str
     declaration: Declaration
-    lines: tuple[TranscriptLine, ...]
+    lines: tuple[WireLine, ...]
 
 
 class DeadLetter(Struct, frozen=True):
@@ -126,14 +126,14 @@ def unpack(arrival: Arrival) -> Unpacked:
         detail = f"the entry has no field {BATCH_FIELD}"
         return Unpacked(letters=(_whole(arrival, "no_batch", detail, _ENCODER.encode(arrival.fields)),))
     try:
-        batch = decode_batch(data)
+        batch = read_batch(data)
     except UnknownVersionError as error:
         return Unpacked(letters=(_whole(arrival, "unknown_version", str(error), data),))
     except ContractError as error:
         return _salvage(arrival, data) or Unpacked(letters=(_whole(arrival, "malformed", str(error), data),))
     gaps = ((batch.first_seq, batch.last_seq),) if batch.kind == "gap" else ()
     declaration = Declaration(
-        producer_id=batch.producer_id,
+        producer_id=producer_of(batch.producer_id),
         meeting_id=batch.meeting_id,
         room_sid=batch.room_sid,
         declared=batch.high_water,
@@ -161,7 +161,7 @@ def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel,
     return (with_lines(parcels[0], lines[:middle]),), (with_lines(parcels[0], lines[middle:]),)
 
 
-def with_lines(parcel: Parcel, lines: tuple[TranscriptLine, ...]) -> Parcel:
+def with_lines(parcel: Parcel, lines: tuple[WireLine, ...]) -> Parcel:
     """The same parcel with other lines."""
     return Parcel(parcel.stream, parcel.entry_id, parcel.declaration, lines)
 
@@ -184,7 +184,7 @@ def dead_parcel(parcel: Parcel, reason: DeadReason, detail: str) -> DeadLetter:
     )
 
 
-def dead_line(parcel: Parcel, line: TranscriptLine, reason: DeadReason, detail: str) -> DeadLetter:
+def dead_line(parcel: Parcel, line: WireLine, reason: DeadReason, detail: str) -> DeadLetter:
     """The dead letter of one line."""
     known = parcel.declaration
     return DeadLetter(
@@ -199,9 +199,9 @@ def dead_line(parcel: Parcel, line: TranscriptLine, reason: DeadReason, detail: 
     )
 
 
-def _write_order(parcel: Parcel) -> tuple[date, bytes, int]:
-    producer_id = parcel.declaration.producer_id
-    return producer_day(producer_id), producer_id.bytes, parcel.lines[0].seq if parcel.lines else 0
+def _write_order(parcel: Parcel) -> tuple[date, int, int]:
+    producer_id, lines = parcel.declaration.producer_id, parcel.lines
+    return producer_day(producer_id), producer_id.int, lines[0].seq if lines else 0
 
 
 def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
@@ -215,12 +215,12 @@ def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
         return None
     if count != last - first + 1 or count > MAX_BATCH_LINES:
         return None
-    lines: list[TranscriptLine] = []
+    lines: list[WireLine] = []
     letters: list[DeadLetter] = []
     for seq, raw in enumerate(loose.lines, first):
         payload = _encode_one(known, "lines", seq, seq, (raw,))
         try:
-            lines.extend(decode_batch(payload).lines)
+            lines.extend(read_batch(payload).lines)
         except ContractError as error:
             letters.append(
                 DeadLetter(
@@ -276,7 +276,7 @@ def _encode_one(
     kind: Literal["open", "lines", "gap", "close"],
     first: int,
     last: int,
-    lines: tuple[TranscriptLine | msgspec.Raw, ...],
+    lines: tuple[WireLine | msgspec.Raw, ...],
 ) -> bytes:
     """A batch as its elements follow one another on the wire; a line may be as it came."""
     header = (BATCH_VERSION, kind, known.meeting_id, known.room_sid, known.producer_id, first, last, known.declared)

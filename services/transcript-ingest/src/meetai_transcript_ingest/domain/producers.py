@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
-from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -22,8 +21,8 @@ UNDATED: Final = date(1970, 1, 1)
 
 _DAY_MS: Final = 86_400_000
 _EPOCH_ORDINAL: Final = UNDATED.toordinal()
-_number: Final = attrgetter("int")
-"""UUIDs compare by this as well, a call at a time."""
+_KEPT: Final = 4096
+"""Producers whose day and id are kept at hand: each talks for an hour, and every entry asks."""
 
 
 class Declaration(Struct, frozen=True):
@@ -44,11 +43,15 @@ class Declaration(Struct, frozen=True):
     gaps: tuple[tuple[int, int], ...] = ()
 
 
-@lru_cache(maxsize=4096)  # a producer talks for an hour, and its day is asked several times a write
+@lru_cache(maxsize=_KEPT)
+def producer_of(wire_id: bytes) -> UUID:
+    """A producer's id out of its 16 bytes on the wire."""
+    return UUID(bytes=wire_id)
+
+
 def producer_day(producer_id: UUID) -> date:
     """The UTC day on which a producer started: the timestamp in its UUIDv7 (RFC 9562, section 5.7), else `UNDATED`."""
-    ms = started_ms(producer_id)
-    return UNDATED if ms is None else date.fromordinal(_EPOCH_ORDINAL + ms // _DAY_MS)
+    return _day(producer_id.int)
 
 
 def started_ms(producer_id: UUID) -> int | None:
@@ -57,17 +60,24 @@ def started_ms(producer_id: UUID) -> int | None:
     return None if producer_id.version != 7 or ms > MAX_UNIX_MS else ms
 
 
+@lru_cache(maxsize=_KEPT)  # by number: UUID hashes and compares in Python, a call each
+def _day(number: int) -> date:
+    ms = started_ms(UUID(int=number))
+    return UNDATED if ms is None else date.fromordinal(_EPOCH_ORDINAL + ms // _DAY_MS)
+
+
 def merge(declarations: Iterable[Declaration]) -> list[Declaration]:
     """One declaration a producer, in the order of their ids, so that two writers lock rows in the same order.
 
     Raises:
         RefusedError: one producer in two meetings.
     """
-    merged: dict[UUID, Declaration] = {}
+    merged: dict[int, Declaration] = {}
     for new in declarations:
-        known = merged.get(new.producer_id)
-        merged[new.producer_id] = new if known is None else _combine(known, new)
-    return [merged[producer_id] for producer_id in sorted(merged, key=_number)]
+        number = new.producer_id.int
+        known = merged.get(number)
+        merged[number] = new if known is None else _combine(known, new)
+    return [merged[number] for number in sorted(merged)]
 
 
 def _combine(known: Declaration, new: Declaration) -> Declaration:

@@ -42,15 +42,15 @@ def lines_by_meeting(parcels: Iterable[Parcel], others: Iterable[str] = ()) -> d
     return dict(sorted(counts.items()))
 
 
-def positions(before: Mapping[str, int], parcels: Iterable[Parcel]) -> list[int]:
-    """A position for every line, in the parcels' order, where each meeting had come to `before`."""
+def first_positions(before: Mapping[str, int], parcels: Iterable[Parcel]) -> list[int]:
+    """The position of each parcel's first line, in the parcels' order, where each meeting had come to `before`."""
     came_to = dict(before)
     given: list[int] = []
     for parcel in parcels:
         meeting_id = parcel.declaration.meeting_id
-        start = came_to[meeting_id] + 1
-        given.extend(range(start, start + len(parcel.lines)))
-        came_to[meeting_id] += len(parcel.lines)
+        position = came_to[meeting_id]
+        given.append(position + 1)
+        came_to[meeting_id] = position + len(parcel.lines)
     return given
 
 
