@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from meetai_servicekit.patience import Patience
 from meetai_servicekit.postgres import create_pool
 from meetai_servicekit.streams import StreamConsumer, consumer_name
 from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
+from meetai_transcript_ingest.adapters.copy_rows import lay_out
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
@@ -96,7 +98,7 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
         stream.ledger = ledger
         consumer = StreamConsumer(
             stream,
-            unpack_set,
+            partial(unpack_set, lay_out=lay_out),
             store,
             patience=patience,
             observer=observer,

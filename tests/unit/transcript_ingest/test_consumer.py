@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 
 import pytest
 from tests.unit.servicekit.fake_streams import FakeLog, FakeStream
@@ -18,6 +19,7 @@ from meetai_servicekit.patience import Patience
 from meetai_servicekit.streams import StreamConsumer
 from meetai_servicekit.streams import consumer as consumer_module
 from meetai_servicekit.streams.consumer import STALLED_SECONDS
+from meetai_transcript_ingest.adapters.copy_rows import lay_out
 from meetai_transcript_ingest.consumer import unpack_set
 from meetai_transcript_ingest.upkeep import keep_partitions_ahead
 from meetai_transcript_ingest.usecases import StoreEntries
@@ -35,7 +37,7 @@ class Rig:
         monotonic = lambda: self.now  # noqa: E731 - a property of the rig
         self.consumer = StreamConsumer(
             self.stream,
-            unpack_set,
+            partial(unpack_set, lay_out=lay_out),
             StoreEntries(store, patience=patience, observer=self.observer, monotonic=monotonic),
             patience=patience,
             observer=self.observer,

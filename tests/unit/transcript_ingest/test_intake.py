@@ -25,7 +25,7 @@ from meetai_transcript_ingest.domain.intake import (
     with_lines,
 )
 from meetai_transcript_ingest.domain.producers import UNDATED, Declaration, merge, producer_day
-from meetai_transcript_ingest.domain.wire import wire_line
+from meetai_transcript_ingest.domain.wire import LaidOut, wire_line
 
 RAW = msgspec.msgpack.Encoder(uuid_format="bytes")
 
@@ -212,3 +212,18 @@ def test_largest_batch_is_within_what_a_dead_letter_keeps() -> None:
     producer = Producer()
     batch = encode_batch(producer.batch(*[producer.line("x" * 16_000) for _ in range(16)]))
     assert len(batch) <= MAX_PAYLOAD_BYTES
+
+
+def test_lines_are_there_again_when_they_are_laid_out_already() -> None:
+    """As many, in order, by index and in halves; a row each, made once."""
+    producer = Producer()
+    (parcel,) = unpack(arrival(producer.say(5)), lambda lines: [str(line.seq).encode() for line in lines]).parcels
+    assert isinstance(parcel.lines, LaidOut)
+    assert parcel.lines.rows == [b"1", b"2", b"3", b"4", b"5"]
+    assert (len(parcel.lines), parcel.first_seq) == (5, 1)
+    assert said_in(parcel) == tuple(producer.said)
+    assert parcel.lines[4].as_said() == producer.said[4]
+    halved = halves([parcel])
+    assert halved is not None
+    assert [[line.seq for line in half.lines] for (half,) in halved] == [[1, 2], [3, 4, 5]]
+    assert [half.first_seq for (half,) in halved] == [1, 3]

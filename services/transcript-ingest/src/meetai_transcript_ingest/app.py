@@ -32,6 +32,7 @@ from meetai_servicekit.streams import StreamConsumer, consumer_name
 from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
 from meetai_servicekit.tracing import start_tracing
 from meetai_transcript_ingest import commands, http
+from meetai_transcript_ingest.adapters.copy_rows import lay_out
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
@@ -111,7 +112,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     consumers = [
         StreamConsumer(
             RedisEntryStream(redis, key=stream_key(shard), group=GROUP, consumer=name),
-            unpack_set,
+            partial(unpack_set, lay_out=lay_out),
             store_entries,
             patience=patience,
             observer=observer,

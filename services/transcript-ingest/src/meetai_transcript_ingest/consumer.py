@@ -8,6 +8,7 @@ from typing import Final
 
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.intake import Delivery, Unpacked, delivery_of, unpack
+from meetai_transcript_ingest.domain.wire import LayOut
 
 GROUP: Final = "transcript-ingest"
 """The consumer group of every replica."""
@@ -15,10 +16,15 @@ UNPACKED_AT_ONCE: Final = 50
 """Entries between two turns of the loop: about half a millisecond."""
 
 
-async def unpack_set(arrivals: Sequence[Arrival]) -> Delivery:
-    """Open a set of entries, letting the write that goes on have its turn: PostgreSQL waits for its rows."""
+async def unpack_set(arrivals: Sequence[Arrival], *, lay_out: LayOut) -> Delivery:
+    """Open a set of entries, letting the write that goes on have its turn: PostgreSQL waits for its rows.
+
+    Args:
+        arrivals: The entries.
+        lay_out: Makes the store's rows of lines.
+    """
     unpacked: list[Unpacked] = []
     for start in range(0, len(arrivals), UNPACKED_AT_ONCE):
-        unpacked.extend([unpack(arrival) for arrival in arrivals[start : start + UNPACKED_AT_ONCE]])
+        unpacked.extend([unpack(arrival, lay_out) for arrival in arrivals[start : start + UNPACKED_AT_ONCE]])
         await asyncio.sleep(0)
     return delivery_of(arrivals, unpacked)

@@ -28,7 +28,7 @@ from meetai_contracts.transcript import (
 )
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.producers import Declaration, producer_day, producer_of
-from meetai_transcript_ingest.domain.wire import WireLine, read_batch
+from meetai_transcript_ingest.domain.wire import LaidOut, LayOut, WireLine, read_batch
 
 DeadReason = Literal["no_batch", "malformed", "unknown_version", "refused", "conflict"]
 """Why an entry or a line is dead: no field `b`; not what the contract says; a contract of the future; PostgreSQL will never
@@ -43,12 +43,18 @@ _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 
 class Parcel(Struct, frozen=True):
-    """Lines of one entry that are written together, and what their batch says of the producer. `lines` may be empty."""
+    """Lines of one entry that are written together, and what their batch says of the producer.
+
+    Attributes:
+        lines: May be empty.
+        first_seq: Of the lines; 0 where there are none.
+    """
 
     stream: str
     entry_id: str
     declaration: Declaration
-    lines: tuple[WireLine, ...]
+    lines: Sequence[WireLine]
+    first_seq: int
 
 
 class DeadLetter(Struct, frozen=True):
@@ -78,7 +84,7 @@ class Unpacked(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A set of entries, unpacked: what is stored together and then acknowledged. Their raw bytes are let go.
+    """A set of entries, unpacked: what is stored together and then acknowledged.
 
     Attributes:
         traceparents: Of the spans that sent them, as they came.
@@ -119,8 +125,11 @@ def delivery_of(arrivals: Sequence[Arrival], unpacked: Sequence[Unpacked]) -> De
     )
 
 
-def unpack(arrival: Arrival) -> Unpacked:
-    """Open one entry: its lines, and a dead letter for whatever in it isn't one."""
+def unpack(arrival: Arrival, lay_out: LayOut | None = None) -> Unpacked:
+    """Open one entry: its lines, and a dead letter for whatever in it isn't one.
+
+    `lay_out` makes the rows of `LaidOut` lines at once; without it the store lays them out when it writes them.
+    """
     data = arrival.fields.get(_FIELD)
     if data is None:
         detail = f"the entry has no field {BATCH_FIELD}"
@@ -141,7 +150,8 @@ def unpack(arrival: Arrival) -> Unpacked:
         closed=batch.kind == "close",
         gaps=gaps,
     )
-    return Unpacked(parcels=(Parcel(arrival.stream, arrival.entry_id, declaration, batch.lines),))
+    lines = LaidOut(data, lay_out(batch.lines)) if lay_out else batch.lines
+    return Unpacked((Parcel(arrival.stream, arrival.entry_id, declaration, lines, batch.first_seq),))
 
 
 def in_write_order(parcels: Sequence[Parcel]) -> list[Parcel]:
@@ -161,9 +171,9 @@ def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel,
     return (with_lines(parcels[0], lines[:middle]),), (with_lines(parcels[0], lines[middle:]),)
 
 
-def with_lines(parcel: Parcel, lines: tuple[WireLine, ...]) -> Parcel:
+def with_lines(parcel: Parcel, lines: Sequence[WireLine]) -> Parcel:
     """The same parcel with other lines."""
-    return Parcel(parcel.stream, parcel.entry_id, parcel.declaration, lines)
+    return Parcel(parcel.stream, parcel.entry_id, parcel.declaration, lines, lines[0].seq if lines else 0)
 
 
 def dead_parcel(parcel: Parcel, reason: DeadReason, detail: str) -> DeadLetter:
@@ -200,8 +210,8 @@ def dead_line(parcel: Parcel, line: WireLine, reason: DeadReason, detail: str) -
 
 
 def _write_order(parcel: Parcel) -> tuple[date, int, int]:
-    producer_id, lines = parcel.declaration.producer_id, parcel.lines
-    return producer_day(producer_id), producer_id.int, lines[0].seq if lines else 0
+    producer_id = parcel.declaration.producer_id
+    return producer_day(producer_id), producer_id.int, parcel.first_seq
 
 
 def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
@@ -234,7 +244,7 @@ def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
                     seq=seq,
                 )
             )
-    parcel = Parcel(arrival.stream, arrival.entry_id, known, tuple(lines))
+    parcel = Parcel(arrival.stream, arrival.entry_id, known, lines, lines[0].seq if lines else 0)
     return Unpacked(parcels=(parcel,), letters=tuple(letters))
 
 

@@ -6,8 +6,9 @@ call a line. Must not accept or refuse anything else than `decode_batch` does: w
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, overload
 from uuid import UUID
 
 import msgspec
@@ -86,6 +87,39 @@ def wire_line(line: TranscriptLine) -> WireLine:
         confidence=line.confidence,
         interrupted=line.interrupted,
     )
+
+
+LayOut = Callable[[Sequence[WireLine]], Sequence[bytes]]
+"""Makes the store's rows of lines, one each."""
+
+
+class LaidOut(Sequence[WireLine]):
+    """Lines of a sound batch that are laid out for the store already: the batch's bytes and, opaque here, a row a line.
+
+    10,000 lines wait for their commit as rows, not as 50,000 objects: laid out right after they are read, while the processor has
+    them at hand, they cost a quarter less (ADR 0024). Whoever wants a line, which is hardly ever, has it read again.
+    """
+
+    __slots__ = ("_data", "rows")
+
+    def __init__(self, data: bytes, rows: Sequence[bytes]) -> None:
+        self._data = data
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> WireLine: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[WireLine, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> WireLine | tuple[WireLine, ...]:
+        return read_batch(self._data).lines[index]
+
+    def __iter__(self) -> Iterator[WireLine]:
+        return iter(read_batch(self._data).lines)
 
 
 class WireBatch(Struct, frozen=True, array_like=True, gc=False):
