@@ -14,6 +14,7 @@ from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 from meetai_contracts.transcript import BATCH_FIELD, Speaker, TranscriptLine, encode_batch
 from meetai_servicekit.postgres import create_pool
 from meetai_servicekit.streams import Arrival
+from meetai_transcript_ingest.adapters.copy_rows import lay_out
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
@@ -64,7 +65,7 @@ async def commit(
 
 def unpacked(*entries: bytes, entry_id: str = "1-1") -> list[Parcel]:
     arrivals = [Arrival("stream", entry_id, {BATCH_FIELD.encode(): entry}) for entry in entries]
-    return [parcel for arrival in arrivals for parcel in unpack(arrival).parcels]
+    return [parcel for arrival in arrivals for parcel in unpack(arrival, lay_out).parcels]
 
 
 async def read_lines(store: Archive, meeting_id: str = "standup") -> list[TranscriptLine]:
