@@ -32,7 +32,7 @@ from meetai_transcript_ingest.adapters.copy_rows import lay_out
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
-from meetai_transcript_ingest.app import BACKOFF, SERVICE
+from meetai_transcript_ingest.app import BACKOFF, SERVICE, TRUSTED_SECONDS
 from meetai_transcript_ingest.consumer import GROUP, unpack_set
 from meetai_transcript_ingest.usecases import StoreEntries
 
@@ -85,7 +85,12 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
     """Do what `create_app` does beside HTTP, until the order is done."""
     observer = PrometheusObserver(CollectorRegistry())
     writers = create_pool(
-        database_url, schema=SCHEMA, min_size=order.shards, max_size=order.shards + 2, application=SERVICE
+        database_url,
+        schema=SCHEMA,
+        min_size=order.shards,
+        max_size=order.shards + 1,
+        application=SERVICE,
+        trusted_seconds=TRUSTED_SECONDS,
     )
     redis = create_client(redis_url)
     patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from tests.unit.servicekit.fake_streams import FIELD, FakeLog, FakeStream
 
 from meetai_servicekit.streams import Arrival, EntryStream, GroupMissingError
-from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS, RedisEntryStream, create_client
+from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS, SET_ENTRIES, RedisEntryStream, create_client
 
 KEY = "test:{0}"
 GROUP = "readers"
@@ -118,6 +118,21 @@ async def test_read_returns_as_soon_as_an_entry_comes(server: Server) -> None:
     entry_id = await server.put(b"1")
     async with asyncio.timeout(1):
         assert ids(await reading) == [entry_id]
+
+
+async def test_stream_says_whether_a_read_has_emptied_it(server: Server) -> None:
+    """A read that brings as much as it may has probably left something; a smaller one has not."""
+    stream = server.consumer("one")
+    await stream.join()
+    assert not stream.has_more
+    for number in range(SET_ENTRIES + 1):
+        await server.put(b"%d" % number)
+    read = 0
+    while read < SET_ENTRIES:
+        read += len(await stream.read())
+        assert stream.has_more
+    assert len(await stream.read()) == 1
+    assert not stream.has_more
 
 
 async def test_entry_is_done_when_it_is_acknowledged(server: Server) -> None:

@@ -48,6 +48,7 @@ class FakeStream:
         self._consumer = consumer
         self._count = count
         self._block_seconds = block_seconds
+        self.has_more = False
 
     @property
     def name(self) -> str:
@@ -60,6 +61,7 @@ class FakeStream:
     async def read(self) -> tuple[Arrival, ...]:
         with self._answering():
             fresh = self._fresh()
+            self.has_more = False
         if not fresh:
             self._log.arrived.clear()
             try:
@@ -72,6 +74,7 @@ class FakeStream:
         for entry_id in fresh:
             self._log.delivered.add(entry_id)
             self._log.pending[entry_id] = (self._consumer, self._log.now_ms)
+        self.has_more = len(fresh) == self._count
         return self._arrivals(fresh)
 
     async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:

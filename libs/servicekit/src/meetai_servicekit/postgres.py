@@ -5,10 +5,13 @@ Owns how the two services with tables reach theirs. A service names its own sche
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, LiteralString, cast
+from weakref import WeakKeyDictionary
 
 import aiosql
 import psycopg
@@ -45,12 +48,30 @@ def load_queries(file: Path) -> Queries:
 
 
 def create_pool(
-    database_url: str, *, schema: str, min_size: int, max_size: int, application: str, max_waiting: int = 0
+    database_url: str,
+    *,
+    schema: str,
+    min_size: int,
+    max_size: int,
+    application: str,
+    max_waiting: int = 0,
+    trusted_seconds: float = 0,
 ) -> Pool:
     """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away.
 
     `max_waiting` callers may wait for a connection, 0 for any number; one more is refused at once.
+
+    A connection that answered within the last `trusted_seconds` is handed out without being asked again, which saves a round
+    trip. Only for callers that try again: one that has been lost meanwhile fails them.
     """
+
+    async def check(connection: AsyncConnection[TupleRow]) -> None:
+        now = time.monotonic()
+        if now - answered.get(connection, -math.inf) > trusted_seconds:
+            await AsyncConnectionPool.check_connection(connection)
+            answered[connection] = now
+
+    answered: WeakKeyDictionary[AsyncConnection[TupleRow], float] = WeakKeyDictionary()
     return AsyncConnectionPool(
         database_url,
         open=False,
@@ -60,7 +81,7 @@ def create_pool(
         timeout=POOL_TIMEOUT_SECONDS,
         reconnect_timeout=RECONNECT_SECONDS,
         name=application,
-        check=AsyncConnectionPool.check_connection,
+        check=check if trusted_seconds else AsyncConnectionPool.check_connection,
         kwargs={
             "application_name": application,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,

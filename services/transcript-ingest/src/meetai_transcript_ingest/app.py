@@ -72,6 +72,11 @@ from meetai_transcript_ingest.usecases.search import SearchTranscripts, search_w
 SERVICE: Final = "transcript-ingest"
 BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
 """A server that restarts is back within seconds; three more a minute don't hurt one that is away for an hour."""
+TRUSTED_SECONDS: Final = 1.0
+"""Asking a connection whether it is alive took a tenth of a small commit; what has been lost within a second of its last use is
+tried again 0.2 s later (`BACKOFF`)."""
+WRITER_CONNECTIONS: Final = 3
+"""For all that is written beside the lines."""
 READER_CONNECTIONS: Final = 4
 SEARCH_CONNECTIONS: Final = 2
 SEARCHES_WAITING: Final = 8
@@ -98,12 +103,13 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     database_url = settings.database_url.reveal()
     shards = range(settings.transcript_stream_shards)
     pool = partial(create_pool, database_url, schema=SCHEMA)
-    writers = pool(min_size=1, max_size=len(shards) + 2, application=SERVICE)
+    lines = pool(min_size=1, max_size=len(shards) + 1, application=SERVICE, trusted_seconds=TRUSTED_SECONDS)
+    writers = pool(min_size=1, max_size=WRITER_CONNECTIONS, application=f"{SERVICE}-upkeep")
     readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read")
     redis = create_client(settings.redis_url.reveal())
 
     patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)
-    store = PostgresLineStore(writers)
+    store = PostgresLineStore(lines)
     tracing = start_tracing(SERVICE, settings.otel_exporter_otlp_endpoint)
     store_entries = StoreEntries(
         store, patience=patience, observer=observer, monotonic=time.monotonic, tracer=tracing.tracer
@@ -146,7 +152,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:
             opened.push_async_callback(redis.aclose)
-            for database in (writers, readers, *search.pools):
+            for database in (lines, writers, readers, *search.pools):
                 await opened.enter_async_context(database)
             await opened.enter_async_context(running({**works, **search.works}, fate))
             yield

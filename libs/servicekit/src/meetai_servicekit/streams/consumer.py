@@ -2,8 +2,9 @@
 
 Owns the timing of everything that happens to a stream, and the shutdown. Must not know how entries are read or stored.
 
-One set is being written while the next is being read and unpacked, never more: while the store is away, two sets are held and reading
-stops, so memory stays where it was.
+Out of a backlog, one set is being written while the next is being read and unpacked, never more: while the store is away, two
+sets are held and reading stops, so memory stays where it was. Where a read has emptied the stream, the next waits for the write: read
+at once it would bring the first entry to come and leave all others to a later set, two writes away instead of one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ STATUS_INTERVAL_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 8.0
 """At SIGTERM what is in hand gets this long; with 10 s for open requests that is within Kubernetes' 30 s."""
 STALLED_SECONDS: Final = 30.0
-"""A turn of the loop takes 1 s when idle, and 12 s when a transaction takes all that it may."""
+"""A turn of the loop takes 1 s when idle, and 12 s when a transaction takes all that it may; it ends when what was read is stored."""
 
 D = TypeVar("D")
 
@@ -135,19 +136,20 @@ class StreamConsumer(Generic[D]):
             await self._attempt("status", self._look)
 
     async def _flow(self) -> None:
-        """Write one set while the next is read. A read that has begun is waited for: it may have been given entries."""
+        """Read and write by turns, or at once. A read that has begun is waited for: it may have been given entries."""
         writing: asyncio.Task[None] | None = None
         try:
             while not self._stopping:
-                arrivals = await self._patience.insist("read", self._next)
-                delivery = await self._unpack(
-                    arrivals
-                )  # before the wait: the store is busy with the set before meanwhile
-                if writing is not None and (arrivals or writing.done()):
+                if writing is not None and not self._stream.has_more:
                     await writing
                     writing = None
-                if arrivals:
-                    writing = asyncio.create_task(self._write(arrivals, delivery), name=f"write {self._stream.name}")
+                arrivals = await self._patience.insist("read", self._next)
+                if not arrivals:
+                    continue
+                delivery = await self._unpack(arrivals)  # meanwhile the store is busy with the set before
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write(arrivals, delivery), name=f"write {self._stream.name}")
             if writing is not None:
                 await writing
         finally:

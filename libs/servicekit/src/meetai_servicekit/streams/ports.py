@@ -56,6 +56,10 @@ class EntryStream(Protocol):
     def name(self) -> str:
         """The stream's key."""
 
+    @property
+    def has_more(self) -> bool:
+        """The last read brought as much as one may, so that there is probably more; else it has left nothing behind."""
+
     async def join(self) -> None:
         """Make the group, from the stream's start, unless it is there."""
 

@@ -90,11 +90,17 @@ class RedisEntryStream:
         self._set_entries = set_entries
         self._count = READ_COUNT
         self._read_bytes = 0
+        self._has_more = False
 
     @property
     def name(self) -> str:
         """See `EntryStream.name`."""
         return self._key
+
+    @property
+    def has_more(self) -> bool:
+        """See `EntryStream.has_more`."""
+        return self._has_more
 
     async def join(self) -> None:
         """See `EntryStream.join`. Looks first: a full server refuses to create even a group that exists (FACTS, Redis)."""
@@ -127,6 +133,7 @@ class RedisEntryStream:
                     break
                 found += arrivals
                 size += self._read_bytes
+            self._has_more = len(arrivals) == asked
         return found
 
     async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:

@@ -244,7 +244,7 @@ def _salvage(arrival: Arrival, data: bytes) -> Unpacked | None:
                     seq=seq,
                 )
             )
-    parcel = Parcel(arrival.stream, arrival.entry_id, known, lines, lines[0].seq if lines else 0)
+    parcel = Parcel(arrival.stream, arrival.entry_id, known, tuple(lines), lines[0].seq if lines else 0)
     return Unpacked(parcels=(parcel,), letters=tuple(letters))
 
 
