@@ -32,6 +32,17 @@ DAYS = 7
 WAIT_SECONDS = 15
 
 
+class Clocked(PostgresRetention):
+    """The real one, by a clock that the test sets."""
+
+    def __init__(self, pool: Pool, now: datetime) -> None:
+        super().__init__(pool)
+        self._now = now
+
+    async def now(self) -> datetime:
+        return self._now
+
+
 class Desk:
     """A database, and its retention as of `NOW`."""
 
@@ -41,8 +52,9 @@ class Desk:
         self.archive = PostgresArchive(pool)
         self.observer = FakeObserver()
 
-    async def expire(self, now: datetime = NOW) -> int:
-        retention = PostgresRetention(self.pool)
+    async def expire(self, now: datetime = NOW, store_now: datetime | None = None) -> int:
+        """By the replica's clock and the store's, which tell the same unless the test says otherwise."""
+        retention = Clocked(self.pool, store_now or now)
         return await ExpireTranscripts(retention, days=DAYS, observer=self.observer, now=lambda: now)()
 
     async def bring(self, *entries: bytes, letters: tuple[DeadLetter, ...] = ()) -> None:
@@ -96,6 +108,25 @@ async def test_day_is_dropped_when_it_is_older_than_the_retention(desk: Desk) ->
     desk.observer.gone.clear()
     assert await desk.expire() == 1
     assert desk.observer.gone == {}
+
+
+@pytest.mark.parametrize("ahead", ["replica", "store"])
+async def test_nothing_goes_early_when_a_clock_runs_ahead(desk: Desk, ahead: str) -> None:
+    """The earlier of the two clocks decides; when it has caught up, the day goes."""
+    kept = started(DAYS, "kept", "RM_kept")
+    await desk.bring(kept.open(), kept.say(2), kept.close())
+    later = NOW + timedelta(days=400)
+    assert await (desk.expire(later, NOW) if ahead == "replica" else desk.expire(NOW, later)) == 1
+    assert await desk.verdict("kept") == "complete"
+    assert len(await desk.archive.lines_after("kept", None, 9)) == 2
+    await desk.expire(later, NOW + timedelta(days=1))
+    assert await desk.count("lines") == 0
+
+
+async def test_store_tells_its_time(desk: Desk) -> None:
+    """PostgreSQL's, with its zone."""
+    earliest = datetime.now(UTC) - timedelta(minutes=5)
+    assert earliest < await PostgresRetention(desk.pool).now() < earliest + timedelta(minutes=10)
 
 
 async def test_rest_is_judged_alone_when_a_meeting_has_lost_its_first_day(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from psycopg import AsyncConnection, sql
@@ -40,6 +40,12 @@ class PostgresRetention:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    async def now(self) -> datetime:
+        """See `Retention.now`."""
+        async with self._transaction() as connection:
+            (now,) = await (await connection.execute(_QUERIES["store_time"])).fetchone() or ()
+        return cast("datetime", now)
 
     async def drop_partitions(self, before: date) -> tuple[int, bool]:
         """See `Retention.drop_partitions`."""

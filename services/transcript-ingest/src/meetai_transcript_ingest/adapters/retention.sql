@@ -1,3 +1,6 @@
+-- name: store_time()^
+SELECT now();
+
 -- name: lock_partitions()^
 -- Who makes partitions holds the same lock; it ends with the transaction.
 SELECT pg_try_advisory_xact_lock(hashtextextended('meetai-line-partitions', 0));

@@ -101,6 +101,9 @@ class Erasures(Protocol):
 class Retention(Protocol):
     """What is kept only so long."""
 
+    async def now(self) -> datetime:
+        """The time by the store's clock."""
+
     async def drop_partitions(self, before: date) -> tuple[int, bool]:
         """Drop the partitions of days before `before` with what is known of their producers.
 

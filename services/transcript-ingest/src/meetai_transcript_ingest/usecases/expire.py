@@ -15,6 +15,9 @@ AUDIT_DAYS: Final = 400
 MAX_BATCHES: Final = 500
 """A round's; a million rows. The next goes on."""
 
+MAX_SKEW_SECONDS: Final = 60.0
+"""Clocks that differ by more are worth a warning: NTP keeps machines within 100 ms."""
+
 log = structlog.get_logger()
 
 
@@ -25,7 +28,8 @@ class ExpireTranscripts:
         retention: Where transcripts are kept.
         days: How many whole days a transcript is kept, counted from the day on which its producer started.
         observer: Is told how much was removed.
-        now: The time.
+        now: The time by this process's clock. The store's own counts as well, and the earlier of the two decides: a clock that
+            runs ahead must not drop anything early, and what is kept too long is dropped once the clock is right.
     """
 
     def __init__(self, retention: Retention, *, days: int, observer: Observer, now: Callable[[], datetime]) -> None:
@@ -40,7 +44,7 @@ class ExpireTranscripts:
         Raises:
             TryLaterError: the store is away.
         """
-        first_kept = self._now().astimezone(UTC).date() - timedelta(days=self._days)
+        first_kept = (await self._earlier_time()).astimezone(UTC).date() - timedelta(days=self._days)
         before = datetime.combine(first_kept, time(), UTC)
         audit_before = before - timedelta(days=AUDIT_DAYS)
         dropped, is_all = await self._retention.drop_partitions(first_kept)
@@ -54,3 +58,10 @@ class ExpireTranscripts:
                 self._observer.expired(what, count)
             log.info("transcripts_expired", before=first_kept.isoformat(), **gone)
         return 0
+
+    async def _earlier_time(self) -> datetime:
+        ours, theirs = self._now(), await self._retention.now()
+        ahead_seconds = (ours - theirs).total_seconds()
+        if abs(ahead_seconds) > MAX_SKEW_SECONDS:
+            log.warning("clocks_differed", ahead_of_store_seconds=round(ahead_seconds))
+        return min(ours, theirs)
