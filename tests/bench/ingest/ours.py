@@ -99,7 +99,7 @@ class Database:
 
     def empty(self) -> None:
         """No line, and no write of an earlier measurement still to be flushed by a checkpoint within the next."""
-        self.connection.execute("TRUNCATE lines, producers, meetings, dead_letters")
+        self.connection.execute("TRUNCATE lines, producers, meetings, dead_letters, search_due, search_lines")
         self.connection.execute("CHECKPOINT")
 
     def fill(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""The rows of the report about transcript-ingest's write path (issue 4, "Speed")."""
+"""The rows of the report about transcript-ingest (issue 4, "Speed")."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.bench.ingest.paced import commit_latencies_ms, percentile
 from tests.bench.ingest.per_message import per_message_rate
 from tests.bench.ingest.psql_copy import PsqlCopy
 from tests.bench.ingest.reading import Readers, replica_for_reading
+from tests.bench.ingest.searching import Searchers
 from tests.bench.servers import Servers, servers
+from tests.integration.transcript_ingest.ingest_process import Ingest
 
 from meetai_servicekit.postgres import migrate
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
@@ -153,6 +155,16 @@ class Bench:
                     Figure(peer, "ms", theirs),
                     better="lower",
                 )
+            yield self.searching(replica)
+
+    def searching(self, replica: Ingest) -> Row:
+        """The first page of what a search finds, beside a plain SELECT."""
+        searchers = Searchers(self.on, replica)
+        searchers.search_ms()
+        mine, theirs = alternate(READINGS * self.scale.repeat, searchers.search_ms, searchers.select_ms)
+        title = f"search of two words in {self.database.lines():,} lines, HTTP"
+        peer = Figure("SELECT by tsvector", "ms", theirs)
+        return compared(title, Figure("ours", "ms", mine), peer, better="lower")
 
     def drain(self, connections: int) -> float:
         """The whole stream into empty tables; a connection serves a shard."""
