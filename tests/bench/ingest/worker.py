@@ -88,7 +88,7 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
         database_url,
         schema=SCHEMA,
         min_size=order.shards,
-        max_size=order.shards + 1,
+        max_size=order.shards,
         application=SERVICE,
         trusted_seconds=TRUSTED_SECONDS,
     )

@@ -75,7 +75,7 @@ BACKOFF: Final = Backoff(first_seconds=0.2, limit_seconds=3.0)
 TRUSTED_SECONDS: Final = 1.0
 """Asking a connection whether it is alive took a tenth of a small commit; what has been lost within a second of its last use is
 tried again 0.2 s later (`BACKOFF`)."""
-WRITER_CONNECTIONS: Final = 3
+WRITER_CONNECTIONS: Final = 2
 """For all that is written beside the lines."""
 READER_CONNECTIONS: Final = 4
 SEARCH_CONNECTIONS: Final = 2
@@ -103,7 +103,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     database_url = settings.database_url.reveal()
     shards = range(settings.transcript_stream_shards)
     pool = partial(create_pool, database_url, schema=SCHEMA)
-    lines = pool(min_size=1, max_size=len(shards) + 1, application=SERVICE, trusted_seconds=TRUSTED_SECONDS)
+    lines = pool(min_size=1, max_size=len(shards), application=SERVICE, trusted_seconds=TRUSTED_SECONDS)
     writers = pool(min_size=1, max_size=WRITER_CONNECTIONS, application=f"{SERVICE}-upkeep")
     readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read")
     redis = create_client(settings.redis_url.reveal())
