@@ -143,6 +143,7 @@ class StreamConsumer(Generic[D]):
                 if writing is not None and not self._stream.has_more:
                     await writing
                     writing = None
+                    continue  # perhaps it is to stop by now
                 arrivals = await self._patience.insist("read", self._next)
                 if not arrivals:
                     continue
