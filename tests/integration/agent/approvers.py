@@ -28,12 +28,14 @@ class Approver:
     Attributes:
         popups: The requests, in order.
         answering: Set by the test: how each popup is answered. None leaves them open.
+        keep: Told of each popup as it is shown.
     """
 
     def __init__(self, room: rtc.Room, answering: Answer | None) -> None:
         self.room = room
         self._source = rtc.AudioSource(16_000, 1)
         self.popups: list[dict[str, Any]] = []
+        self.keep: Callable[[dict[str, Any]], None] = self.popups.append
         self.answering = answering
         self.may_answer = asyncio.Event()
         if answering is not None:
@@ -62,7 +64,7 @@ class Approver:
 
     async def _show(self, call: rtc.RpcInvocationData) -> str:
         request = json.loads(call.payload)
-        self.popups.append(request)
+        self.keep(request)
         await self.may_answer.wait()
         reply = self.answering(request) if self.answering else ""
         return reply if isinstance(reply, str) else json.dumps({"v": 1, "proposalId": request["proposalId"]} | reply)

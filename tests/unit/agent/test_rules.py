@@ -69,7 +69,7 @@ def test_it_says_that_it_is_no_language_model_when_asked_who_it_is_or_what_it_ca
     assert "by fixed rules, not by a language model" in answer
 
 
-PLANNING = {"approver": "Ada", "title": "Planning", "time_zone": "UTC"}
+PLANNING = {"approver": "ada", "title": "Planning", "time_zone": "UTC"}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,26 @@ def test_a_meeting_is_proposed_when_somebody_asks_for_one(
             "attendees": attendees,
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "approver"),
+    [
+        ("propose a meeting called planning tomorrow at ten with Robert, and ask Ben to approve it.", "Ben"),
+        (
+            "Minutes, schedule a call about planning tomorrow at ten with Robert and have Ben Smith approve it",
+            "Ben Smith",
+        ),
+        ("propose a meeting called planning tomorrow at ten with Robert, approved by Cleo.", "Cleo"),
+        ("please let Ben confirm, and plan a meeting called planning tomorrow at ten with Robert", "Ben"),
+    ],
+)
+def test_somebody_else_approves_when_they_are_named(text: str, approver: str) -> None:
+    """And is not taken for one who attends."""
+    request = asked(text, tools=(PROPOSE_TOOL,))
+    assert isinstance(request, ToolRequest)
+    assert (request.arguments["approver"], request.arguments["title"]) == (approver, "Planning")
+    assert (request.arguments["attendees"], request.arguments["start"]) == (["Robert"], "2026-11-24T10:00:00+00:00")
 
 
 def test_a_time_is_asked_for_when_a_proposal_has_none() -> None:

@@ -1,4 +1,4 @@
-"""A meeting proposed in plain English, read by rules: "propose a meeting called planning tomorrow at ten with Ada".
+"""A meeting proposed in plain English, read by rules: "propose a meeting tomorrow at ten, and ask Ben to approve it".
 
 Owns what is understood of a title, a day, a time, a length and names. Times are UTC: rules know no one's time zone.
 """
@@ -23,6 +23,11 @@ _END: Final = r"(?=\s+(?:today|tomorrow|on|at|with|for|next|this|from)\b|[,.;?!]
 _TITLE: Final = re.compile(rf"\b(?:called|named|titled|about)\s+[\"“']?(.{{1,200}}?)[\"”']?{_END}", re.IGNORECASE)
 _WITH: Final = re.compile(
     r"\bwith\s+(.{1,200}?)(?=\s+(?:today|tomorrow|on|at|for|next|called|named|about)\b|[.;?!]|$)", re.IGNORECASE
+)
+_APPROVER: Final = re.compile(
+    r",?\s*(?:\band\s+)?(?:please\s+)?\b(?:(?:ask|have|let)\s+(?P<asked>\S.{0,100}?)\s+(?:to\s+)?(?:approve|confirm)\b(?:\s+it\b)?"
+    r"|(?:approved|confirmed)\s+by\s+(?P<by>\S.{0,100}?)(?=[,.;?!]|$))",
+    re.IGNORECASE,
 )
 _FOR: Final = re.compile(r"\bfor\s+(an?|one|two|three|half an|\d{1,3})\s*(minutes?|hours?)\b", re.IGNORECASE)
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -51,11 +56,12 @@ class ToolRequest(Struct, frozen=True):
 def proposal_in(question: Question, *, now: datetime) -> str | ToolRequest | None:
     """The proposal that a request holds, what is missing from it in words, or None where it isn't one. `now` is aware.
 
-    The approver is whoever asks.
+    The approver is whoever asks, unless somebody else is named: "and ask Ben to approve it".
     """
-    text = question.text
-    if not _ASKED.search(text):
+    if not _ASKED.search(question.text):
         return None
+    named = _APPROVER.search(question.text)
+    text = _APPROVER.sub("", question.text)
     at = _time_in(text)
     if at is None:
         return "At what time? Please ask again with a time, such as tomorrow at ten."
@@ -66,7 +72,7 @@ def proposal_in(question: Question, *, now: datetime) -> str | ToolRequest | Non
     return ToolRequest(
         PROPOSE_TOOL,
         {
-            "approver": question.asker,
+            "approver": (named["asked"] or named["by"]) if named else question.identity,
             "title": title[1].strip().capitalize() if title else "Meeting",
             "start": start.isoformat(),
             "end": (start + _length_in(text)).isoformat(),

@@ -1,0 +1,71 @@
+"""Approvals by the real worker: asked for in the chat, decided on a screen, and told although the job was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from tests.integration.agent.agent_process import agent_process, person
+from tests.integration.agent.approvers import Approver, approve
+from tests.servers.embedded import EmbeddedServer
+from tests.waiting import eventually, until
+
+from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM, DomainEvent
+from meetai_local.demo.participant import SimulatedParticipant
+
+START_SECONDS = 60
+SECONDS = 30
+
+
+async def told(redis_url: str) -> list[DomainEvent]:
+    """The events on the stream."""
+    async with Redis.from_url(redis_url) as redis:
+        entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(EVENTS_STREAM)  # type: ignore[assignment]  # redis-py's union of protocols
+    return [msgspec.json.decode(fields[EVENT_FIELD.encode()], type=DomainEvent) for _, fields in entries]
+
+
+async def write(author: SimulatedParticipant, text: str) -> None:
+    await author.room.local_participant.send_text(text, topic="lk.chat")
+
+
+async def test_a_decision_is_told_when_its_job_is_killed_right_after_it(
+    livekit: EmbeddedServer, redis_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """With Redis away: one proposal was approved, another still open. The worker tells both, the second as expired."""
+    answers: dict[str, Any] = {"Planning": approve}
+    with agent_process(tmp_path, livekit.url, redis_server.url, {"APPROVAL_SECONDS": "15"}) as agent:
+        await until(agent.ready, START_SECONDS)
+        async with person(livekit.url, "first") as maya, person(livekit.url, "first", name="Ben") as ben:
+            screen = Approver(ben.room, lambda popup: answers[popup["event"]["title"]](popup))
+            screen.may_answer.clear()
+            screen.register()
+            await maya.wait_until_heard()
+            await asyncio.to_thread(redis_server.stop)
+            await write(maya, "Propose a meeting called planning tomorrow at ten, and ask Ben to approve it.")
+            await until(lambda: len(screen.popups) == 1, SECONDS)
+            screen.may_answer.set()
+            await until(lambda: bool(agent.events("proposal_ended")), SECONDS)
+            screen.may_answer.clear()
+            await write(maya, "Propose a meeting called retro tomorrow at eleven, and ask Ben to approve it.")
+            await until(lambda: len(screen.popups) == 2, SECONDS)
+            [job] = agent.job_pids()
+            os.kill(job, signal.SIGKILL)
+            await asyncio.to_thread(redis_server.start)
+
+            async def both_told() -> bool:
+                return len(await told(redis_server.url)) == 2
+
+            await eventually(both_told, seconds=90)
+        approved, expired = await told(redis_server.url)
+        assert (approved.name, approved.data["event"]["title"]) == ("meetai/calendar_event.approved", "Planning")
+        assert (approved.data["meetingId"], approved.data["decidedBy"]) == ("first", "ben")
+        assert f"UID:{screen.popups[0]['proposalId']}" in approved.data["ics"]
+        assert (expired.name, expired.data["event"]["title"]) == ("meetai/calendar_event.expired", "Retro")
+        await until(lambda: not list((tmp_path / "spool").iterdir()), SECONDS)
+        assert "meetai_agent_replay_events_told_total 2.0" in agent.metrics()
+        assert "Planning" not in agent.log(), "logs hold no text"
