@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import TokenRequest
 from meetai_contracts.room import AgentData
+from meetai_local.demo.approval import Answered, ApprovalScreen, ask_agent
 from meetai_local.demo.captions import HeardCaption, OnCaption
 from meetai_local.demo.cues import Part, Plan
 from meetai_local.demo.participant import SimulatedParticipant, TokenIssuer
@@ -60,6 +61,8 @@ class MeetingResult(Struct, frozen=True):
         captions: All that the host received, interims included, in order of arrival.
         unreadable_captions: Packets that should have been captions and weren't.
         presences: In order of joining.
+        proposed: Whether somebody asked the agent to propose a calendar event.
+        answered: The popups that this led to.
     """
 
     meeting_id: str
@@ -68,6 +71,8 @@ class MeetingResult(Struct, frozen=True):
     captions: tuple[HeardCaption, ...]
     unreadable_captions: int
     presences: tuple[Presence, ...]
+    proposed: bool = False
+    answered: tuple[Answered, ...] = ()
 
     @property
     def opened_ms(self) -> int:
@@ -86,6 +91,7 @@ class Meeting:
     Args:
         on_start: Called once with Unix milliseconds when all are there and the play begins.
         on_caption: Called with every caption that the host hears.
+        propose: Have the host ask the agent for a calendar event, which the next person approves.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Meeting:
         agent: AgentData | None = AGENT,
         on_start: Callable[[int], None] = lambda _: None,
         on_caption: OnCaption | None = None,
+        propose: bool = False,
     ) -> None:
         self._plan = plan
         self._issuer = issuer
@@ -104,6 +111,8 @@ class Meeting:
         self._agent = agent
         self._on_start = on_start
         self._on_caption = on_caption
+        self._approver = plan.parts[1] if propose else None
+        self._answered: list[Answered] = []
         self._assembled = asyncio.Barrier(sum(part.joins_seconds == 0 for part in plan.parts))
         self._started = asyncio.Event()
         self._captioned = asyncio.Event()
@@ -131,6 +140,8 @@ class Meeting:
             captions=tuple(self._captions),
             unreadable_captions=self._unreadable_captions,
             presences=tuple(sorted(self._presences, key=lambda presence: presence.joined_ms)),
+            proposed=self._approver is not None,
+            answered=tuple(self._answered),
         )
 
     async def _play(self, part: Part) -> None:
@@ -152,9 +163,13 @@ class Meeting:
             on_caption=self._hear if host else None,
         )
         async with participant:
+            if part is self._approver:
+                self._answered = ApprovalScreen(participant.room, part.member.name).answered
             await participant.wait_until_heard()
             if part.joins_seconds == 0:
                 await self._assemble()
+            if host and self._approver is not None:
+                await ask_agent(participant.room, self._approver.member.name)
             await self._speak(part, participant)
             if host:
                 await self._adjourn()

@@ -88,12 +88,14 @@ async def hold_meeting(env: Mapping[str, str], plan: Plan, console: Console) -> 
     console.print()
     console.rule(f"[bold]{plan.name}: {len(plan.parts)} people, live captions", align="left")
     async with Engine(env) as engine:
-        result = await Meeting(plan, engine, meeting_id, on_start=printer.start, on_caption=printer.show).run()
+        result = await Meeting(
+            plan, engine, meeting_id, on_start=printer.start, on_caption=printer.show, propose=True
+        ).run()
         console.print(
             f"\nThe last one has left. Waiting for the end of the room, its event ({receiver}) and the proof …"
         )
         events = functools.partial(received_events, base_url=base_url)
-        outcome = await await_outcome(engine, meeting_id, events)
+        outcome = await await_outcome(engine, meeting_id, events, approval=True)
     verdict = judge(result, outcome, receiver=receiver)
     print_report(console, verdict, started_ms=result.started_ms, colours=colours)
     return verdict

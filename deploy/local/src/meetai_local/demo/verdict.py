@@ -75,6 +75,7 @@ def judge(result: MeetingResult, outcome: Outcome, *, receiver: str = "Inngest")
             _attribution(result, outcome),
             _integrity(outcome.integrity, outcome.problem),
             _event(result, outcome, receiver),
+            *([_approval(result, outcome, receiver)] if result.proposed else []),
             _latency("speech to caption", caption_latencies(result.said, result.captions), MAX_CAPTION_SECONDS),
             _latency("caption to commit", commit_latencies(result.captions, outcome.lines), MAX_COMMIT_SECONDS),
         ),
@@ -164,6 +165,21 @@ def _event_fault(result: MeetingResult, event: RoomFinished) -> str:
     if not emptied - _CLOCK_SLACK <= event.ended_at <= emptied + _ENDED_AFTER_LEAVE:
         return f"endedAt {_clock(event.ended_at)}, though the last left at {_clock(emptied)}"
     return ""
+
+
+def _approval(result: MeetingResult, outcome: Outcome, receiver: str) -> Check:
+    """One popup to one person, and one event that says what they approved."""
+    fault = ""
+    if len(result.answered) != 1 or len(outcome.approved) != 1:
+        fault = f"{len(result.answered)} popups, {len(outcome.approved)} events"
+    elif outcome.approved[0].proposal_id != result.answered[0].request.proposal_id or not outcome.approved[0].ics:
+        fault = "the event is another's, or has no calendar file"
+    return Check(
+        name="calendar_event.approved",
+        passed=not fault,
+        measured=fault or f"{result.answered[0].name}: “{outcome.approved[0].event.title}”, .ics, in {receiver}",
+        limit="exactly one",
+    )
 
 
 def _latency(name: str, latencies: Latencies, limits_seconds: tuple[float, float]) -> Check:

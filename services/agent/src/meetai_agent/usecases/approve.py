@@ -30,7 +30,7 @@ class Approvals:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._open: dict[Key, Asking[Any]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Asking[Any]] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
         self._closed = False
 
@@ -59,7 +59,7 @@ class Approvals:
     async def close(self) -> None:
         """The meeting is over: what is open ends as expired."""
         self._closed = True
-        for asking in list(self._open.values()):
+        for asking in self._running.values():
             asking.close()
         await asyncio.gather(*self._running, return_exceptions=True)
 
@@ -70,8 +70,8 @@ class Approvals:
         self._open[key] = asking
         asking.ended.add_done_callback(lambda _: self._open.pop(key, None))
         task = asyncio.create_task(asking.run(), name=f"proposal-{asking.id}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = asking
+        task.add_done_callback(self._running.pop)
         return asking
 
     def _check_room_for_one_more(self, identity: str) -> None:
