@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from meetai_contracts import api, approval, codec, dead_letters, events, room, transcript
+from meetai_contracts import api, approval, codec, dead_letters, events, ledger, room, transcript
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 
@@ -211,6 +211,25 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         ),
         next=None,
     ),
+    "meeting-life": ledger.MeetingLife(
+        meeting_id=MEETING,
+        rooms=(
+            ledger.RoomLife(
+                room_sid=ROOM_SID,
+                started_at=START,
+                announced_at=START,
+                seen_at=START + dt.timedelta(minutes=10),
+                agent_joined_at=START + dt.timedelta(seconds=1),
+                finished_at=START + dt.timedelta(minutes=10),
+                told_by=ROOM_SID,
+                accepted_at=START + dt.timedelta(minutes=10),
+                sent_at=START + dt.timedelta(minutes=11),
+            ),
+            ledger.RoomLife(room_sid="RM_before", started_at=START, announced_at=START, seen_at=START),
+        ),
+    ),
+    "replay-request": ledger.ReplayRequest(received_from=START, state="dead", name=events.ROOM_FINISHED, cursor="7"),
+    "replayed": ledger.Replayed(replayed=3, next="7"),
     "dead-letter-page": dead_letters.DeadLetterPage(dead_letters=(_LETTER,), next="7"),
     "dead-letter-content": dead_letters.DeadLetterContent(
         dead_letter=_LETTER,

@@ -19,7 +19,7 @@ from meetai_servicekit.auth import new_service_key
 
 START_SECONDS = 30
 """Two busy cores; alone it takes about 2 s, most of it imports."""
-READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"events:read"}))
+READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"events:read", "events:replay"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"transcripts:read"}))
 
 
@@ -66,6 +66,9 @@ class Bridge:
     def get(self, path: str, key: str | None = READER_KEY) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.get(self.url + path, headers=headers, timeout=10)
+
+    def post(self, path: str, body: object = None, key: str = READER_KEY) -> httpx.Response:
+        return httpx.post(self.url + path, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=10)
 
     def events(self, **query: Any) -> list[dict[str, Any]]:
         """The ledger's first page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -34,7 +35,7 @@ def test_every_missing_setting_is_named_when_there_is_no_environment() -> None:
 def test_the_usage_is_shown_when_a_command_is_unknown() -> None:
     """Exit 2."""
     done = run(["replay"], environment("postgresql://nowhere/nothing", "1", 0))
-    assert (done.returncode, done.stderr) == (2, "usage: python -m meetai_webhook_bridge [migrate]\n")
+    assert (done.returncode, done.stderr) == (2, "usage: python -m meetai_webhook_bridge [migrate | events …]\n")
 
 
 def test_migrate_makes_the_schema_and_can_be_repeated(postgres_url: str) -> None:
@@ -54,3 +55,21 @@ def test_migrate_fails_in_words_when_the_database_is_away() -> None:
     assert done.returncode == 1
     assert "migrate: OperationalError" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_the_ledger_is_asked_on_the_command_line(postgres_url: str) -> None:
+    """JSON lines, with the database's address alone; exit 1 when there is no such event, 2 when called wrongly."""
+    environ = {"DATABASE_URL": postgres_url}
+    assert run(["migrate"], environ).returncode == 0
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO webhook_bridge.outbox (id, name, source, meeting_id, occurred_at, data, state) "
+            "VALUES ('one', 'livekit/room_finished', 'webhook', 'standup', now(), '{}', 'dead')"
+        )
+    listed = run(["events", "list", "--state", "dead", "--meeting", "standup"], environ)
+    assert (listed.returncode, json.loads(listed.stdout)["id"]) == (0, "one")
+    replayed = run(["events", "replay", "--from", "2026-01-01", "--state", "dead"], environ)
+    assert (replayed.returncode, json.loads(replayed.stdout)) == (0, {"replayed": 1, "next": None})
+    assert run(["events", "replay", "nothing"], environ).returncode == 1
+    assert run(["events", "replay"], environ).returncode == 2
+    assert json.loads(run(["events", "life", "standup"], environ).stdout) == {"meetingId": "standup", "rooms": []}

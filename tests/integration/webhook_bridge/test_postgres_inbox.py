@@ -6,41 +6,68 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.webhook_bridge.inbox_suite import InboxSuite, outbound, webhook
-from tests.unit.webhook_bridge.rooms_suite import RoomsSuite
+from tests.unit.webhook_bridge.ledger_suite import LedgerSuite
+from tests.unit.webhook_bridge.rooms_suite import AT, RoomsSuite, facts
 
 from meetai_servicekit import postgres
+from meetai_servicekit.streams import Arrival
 from meetai_webhook_bridge.adapters.postgres import MAX_WAITING, MIGRATIONS, SCHEMA
 from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
+from meetai_webhook_bridge.adapters.postgres_ledger import PostgresLedger
 from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
+from meetai_webhook_bridge.domain.entries import open_entry
 from meetai_webhook_bridge.domain.errors import StoreAwayError
+from meetai_webhook_bridge.ports import LedgerQuery
 
 FAST_SECONDS = 3.0
 """2 s are promised to LiveKit; one more for a busy machine."""
 
 
 @asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[PostgresBoth]:
+async def opened(database_url: str) -> AsyncIterator[PostgresAll]:
     pool = postgres.create_pool(
         database_url, schema=SCHEMA, min_size=2, max_size=4, max_waiting=MAX_WAITING, application="test"
     )
     async with pool:
-        yield PostgresBoth(pool)
+        yield PostgresAll(pool)
 
 
-class PostgresBoth(PostgresInbox, PostgresRooms):
-    """Both adapters over one pool, as the service has them."""
+class PostgresAll(PostgresInbox, PostgresRooms, PostgresLedger):
+    """All adapters over one pool, as the service has them."""
 
 
-class TestPostgresInbox(InboxSuite, RoomsSuite):
+class TestPostgresInbox(InboxSuite, RoomsSuite, LedgerSuite):
     @pytest.fixture
-    async def store(self, postgres_url: str) -> AsyncIterator[PostgresBoth]:
+    async def store(self, postgres_url: str) -> AsyncIterator[PostgresAll]:
         await asyncio.to_thread(postgres.migrate, postgres_url, schema=SCHEMA, migrations=MIGRATIONS)
         async with opened(postgres_url) as inbox:
             yield inbox
+
+
+async def test_what_is_old_is_forgotten_and_what_is_pending_never(postgres_url: str) -> None:
+    """Webhooks, events that were sent or died, the bytes of what wasn't an event, and rooms whose end was told."""
+    await asyncio.to_thread(postgres.migrate, postgres_url, schema=SCHEMA, migrations=MIGRATIONS)
+    async with opened(postgres_url) as store:
+        for name in ("sent", "dead", "pending"):
+            await store.accept(
+                webhook(f"EV_{name}"), outbound(name, sid=name), facts(name, name=name, finished=name == "sent")
+            )
+        claimed = {one.event.id: one for one in await store.claim_due(limit=10, lease_seconds=3600)}
+        await store.mark_sent("sent")
+        await store.mark_failed(claimed["dead"], reason="timeout", retry_after_seconds=None)
+        await store.accept_entries([open_entry(Arrival("meetai:events", "1-1", {b"e": b"garbage"}))])
+        now = datetime.now(UTC)
+        assert await store.expire(AT - timedelta(days=1)) == 0
+        assert await store.expire(now + timedelta(seconds=5)) == 3 + 3 + 1
+        assert await store.expire(now + timedelta(seconds=5)) == 0
+        left = (await store.page(LedgerQuery(limit=10))).events
+        assert sorted(entry.id for entry in left) == ["livekit-room_finished-sent", "pending"]
+        assert sorted(room.sid for room in await store.open_rooms()) == ["dead", "pending"]
 
 
 async def test_the_store_is_away_when_its_schema_isnt_there(postgres_url: str) -> None:

@@ -123,6 +123,50 @@ def test_the_ledger_shows_each_event_with_its_state(shared: Shared) -> None:
     assert shared.replica.get("/v1/meetings/unknown/events").json() == {"events": [], "next": None}
 
 
+def test_an_event_is_delivered_again_when_it_is_replayed(shared: Shared) -> None:
+    """One by its id, and all of a time; what doesn't exist is 404, and reading doesn't entitle to it."""
+    for number in range(2):
+        shared.replica.deliver(room_finished(f"EV_{number}", sid=f"RM_{number}", name=f"meeting {number}"))
+    wait_until(lambda: len(shared.replica.events(state="sent")) == 2, seconds=15)
+    replayed = shared.replica.post("/v1/events/livekit-room_finished-RM_0/replay")
+    assert (replayed.status_code, replayed.json()["state"]) == (202, "pending")
+    wait_until(lambda: shared.inngest.ids.count("livekit-room_finished-RM_0") == 2, seconds=15)
+    wait_until(lambda: len(shared.replica.events(state="sent")) == 2, seconds=15)
+    page = shared.replica.post("/v1/events/replay", {"receivedFrom": "2026-01-01T00:00:00Z"})
+    assert (page.status_code, page.json()) == (202, {"replayed": 2, "next": None})
+    wait_until(lambda: len(shared.inngest.ids) == 5, seconds=15)
+    assert shared.replica.post("/v1/events/unknown/replay").status_code == 404
+    assert shared.replica.post("/v1/events/replay", {}).json()["errors"][0]["field"] == "receivedFrom"
+    assert shared.replica.post("/v1/events/replay", {"receivedFrom": "x"}).status_code == 400
+    assert shared.replica.post("/v1/events/unknown/replay", key=OTHER_KEY).status_code == 403
+
+
+def test_a_meetings_life_shows_what_happened_when(shared: Shared) -> None:
+    """From the first word of it to the event's delivery."""
+    body = room_finished("EV_1", created_at=1_700_000_000)
+    shared.replica.deliver(body | {"event": "room_started"})
+    agent = {"event": "participant_joined", "id": "EV_2", "participant": {"identity": "agent-1", "kind": "AGENT"}}
+    shared.replica.deliver(room_finished(created_at=1_700_000_002) | agent)
+    shared.replica.deliver(room_finished("EV_3"))
+    wait_until(lambda: shared.replica.events(state="sent"), seconds=15)
+    life = shared.replica.get("/v1/meetings/standup/life").json()
+    (room,) = life["rooms"]
+    assert (life["meetingId"], room["roomSid"], room["toldBy"]) == ("standup", "RM_1", "RM_1")
+    assert room["startedAt"] < room["agentJoinedAt"] < room["finishedAt"] < room["acceptedAt"] <= room["sentAt"]
+
+
+def test_no_names_are_kept_of_a_webhook(shared: Shared) -> None:
+    """Ids are; nor are an agent's instructions."""
+    webhook = room_finished("EV_1", metadata="be brief") | {
+        "event": "participant_joined",
+        "participant": {"identity": "u-1", "name": "Ada Lovelace", "metadata": "x", "attributes": {"a": "secret"}},
+    }
+    shared.replica.deliver(webhook)
+    (row,) = stored(shared.database_url)
+    assert "u-1" in row[4]
+    assert not any(word in row[4] for word in ("Ada", "brief", "secret"))
+
+
 def test_the_ledger_is_shown_only_to_keys_with_its_scope(shared: Shared) -> None:
     """401 without a key, 403 with another's."""
     for path in ("/v1/events", "/v1/meetings/standup/events"):
@@ -142,6 +186,7 @@ def test_the_ledger_is_shown_only_to_keys_with_its_scope(shared: Shared) -> None
         "/v1/events?limit=501",
         "/v1/events?limit=x",
         "/v1/events?state=lost",
+        "/v1/events?from=yesterday",
         "/v1/meetings/%00/events",
         "/v1/meetings/%FF/events",
     ],

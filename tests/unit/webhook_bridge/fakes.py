@@ -12,9 +12,16 @@ from tests.unit.servicekit.fake_streams import FakeStreamObserver
 
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
+from meetai_contracts.ledger import MeetingLife, Replayed, ReplayRequest, RoomLife
 from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
 from meetai_webhook_bridge.domain.entries import StreamEntry
-from meetai_webhook_bridge.domain.errors import MalformedWebhookError, SendError, StoreAwayError
+from meetai_webhook_bridge.domain.errors import (
+    MalformedWebhookError,
+    NoSuchEventError,
+    SendError,
+    StoreAwayError,
+    UnreplayableEventError,
+)
 from meetai_webhook_bridge.domain.events import OutboundEvent
 from meetai_webhook_bridge.domain.meetings import GRACE, Judgement, MeetingEnd, RoomFacts, end_event, hear
 from meetai_webhook_bridge.domain.webhooks import Webhook
@@ -167,12 +174,69 @@ class MemoryInbox:
             row
             for row in sorted(self.rows.values(), key=lambda row: -row.position)
             if query.state in {None, row.state}
+            and query.name in {None, row.outbound.event.name}
             and query.meeting_id in {None, row.outbound.meeting_id}
+            and query.room_sid in {None, row.outbound.room_sid}
+            and (query.received_from is None or row.received_at >= query.received_from)
+            and (query.received_before is None or row.received_at < query.received_before)
             and (query.before is None or row.position < query.before)
         ]
         shown = found[: query.limit]
         more = len(found) > len(shown)
         return LedgerPage(events=tuple(_entry(row) for row in shown), next=str(shown[-1].position) if more else None)
+
+    async def replay(self, event_id: str) -> LedgerEntry:
+        self._answer()
+        if event_id not in self.rows:
+            raise NoSuchEventError("no_such_event")
+        row = self.rows[event_id]
+        if event_id in self.unreadable:
+            raise UnreplayableEventError("no_event")
+        self._replay(row)
+        return _entry(row)
+
+    async def replay_many(self, wanted: ReplayRequest, after: int | None) -> Replayed:
+        self._answer()
+        chosen = [
+            row
+            for row in sorted(self.rows.values(), key=lambda row: row.position)
+            if row.state != "pending"
+            and row.outbound.event.id not in self.unreadable
+            and wanted.state in {None, row.state}
+            and wanted.name in {None, row.outbound.event.name}
+            and wanted.meeting_id in {None, row.outbound.meeting_id}
+            and row.received_at >= wanted.received_from
+            and (wanted.received_before is None or row.received_at < wanted.received_before)
+            and (after is None or row.position > after)
+        ][: wanted.limit]
+        for row in chosen:
+            self._replay(row)
+        return Replayed(len(chosen), str(chosen[-1].position) if len(chosen) == wanted.limit else None)
+
+    async def life(self, meeting_id: str) -> MeetingLife:
+        self._answer()
+        rooms = [room for room in self.rooms.values() if room.name == meeting_id]
+        rooms.sort(key=lambda room: room.started_at, reverse=True)
+        return MeetingLife(meeting_id, tuple(self._life(room) for room in rooms))
+
+    def _life(self, room: RoomFacts) -> RoomLife:
+        end = self.rows.get(f"livekit-room_finished-{room.told_by}")
+        return RoomLife(
+            room_sid=room.sid,
+            started_at=room.started_at,
+            announced_at=self._clock.now(),
+            seen_at=room.seen_at,
+            agent_joined_at=room.agent_joined_at,
+            finished_at=room.finished_at,
+            told_by=room.told_by,
+            accepted_at=end.received_at if end else None,
+            sent_at=end.sent_at if end else None,
+        )
+
+    def _replay(self, row: OutboxRow) -> None:
+        if row.state != "pending":
+            row.state, row.attempts, row.sent_at, row.last_error = "pending", 0, None, None
+            row.next_attempt_at = self._clock.now()
 
     def _answer(self) -> None:
         if self.is_away:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.unit.webhook_bridge.fakes import FakeClock, MemoryInbox
 from tests.unit.webhook_bridge.inbox_suite import InboxSuite
+from tests.unit.webhook_bridge.ledger_suite import LedgerSuite
 from tests.unit.webhook_bridge.rooms_suite import RoomsSuite
 
 
-class TestMemoryInbox(InboxSuite, RoomsSuite):
+class TestMemoryInbox(InboxSuite, RoomsSuite, LedgerSuite):
     @pytest.fixture
     def store(self) -> MemoryInbox:
         return MemoryInbox(FakeClock())

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from meetai_contracts import api, approval, dead_letters, events, room, transcript
+from meetai_contracts import api, approval, dead_letters, events, ledger, room, transcript
 
 MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     room.RoomMetadata,
@@ -32,6 +32,9 @@ MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     api.SearchPage,
     api.Integrity,
     api.LedgerPage,
+    ledger.MeetingLife,
+    ledger.ReplayRequest,
+    ledger.Replayed,
     dead_letters.DeadLetterPage,
     dead_letters.DeadLetterContent,
     dead_letters.RedriveRequest,

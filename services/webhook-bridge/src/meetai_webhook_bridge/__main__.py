@@ -1,4 +1,4 @@
-"""`python -m meetai_webhook_bridge [migrate]`: serve until SIGTERM, or bring the schema up to date."""
+"""`python -m meetai_webhook_bridge [migrate | events …]`: serve until SIGTERM, bring the schema up to date, or ask the ledger."""
 
 from __future__ import annotations
 

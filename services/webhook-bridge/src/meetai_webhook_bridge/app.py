@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import sys
@@ -27,7 +28,7 @@ from meetai_servicekit.settings import load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
 from meetai_servicekit.streams.redis_stream import READ_COUNT, RedisEntryStream, create_client
 from meetai_servicekit.tracing import start_tracing
-from meetai_webhook_bridge import http
+from meetai_webhook_bridge import commands
 from meetai_webhook_bridge.adapters.inngest_events import InngestSink, InngestTarget
 from meetai_webhook_bridge.adapters.livekit_rooms import LiveKitRooms
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
@@ -39,15 +40,20 @@ from meetai_webhook_bridge.adapters.postgres import (
 )
 from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
 from meetai_webhook_bridge.adapters.postgres_leader import PostgresLeadership
+from meetai_webhook_bridge.adapters.postgres_ledger import PostgresLedger
 from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
 from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
+from meetai_webhook_bridge.http.ledger import ledger_routes
+from meetai_webhook_bridge.http.webhooks import MAX_WEBHOOK_BYTES, webhook_routes
 from meetai_webhook_bridge.overseer import Overseer
 from meetai_webhook_bridge.relay import Relay, watch_backlog
 from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings, load_bridge_settings_or_exit
+from meetai_webhook_bridge.upkeep import expire_for_ever
 from meetai_webhook_bridge.usecases.accept_entries import AcceptEntries, open_entries
 from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
 from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
 from meetai_webhook_bridge.usecases.reconcile import Reconcile
+from meetai_webhook_bridge.usecases.replay import ReplayEvents
 from meetai_webhook_bridge.usecases.watch_agents import WatchAgents
 
 NAME: Final = "webhook-bridge"
@@ -60,8 +66,11 @@ def run(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM, or `migrate`; returns the process's exit code."""
     if arguments == ["migrate"]:
         return migrate(load_or_exit(MigrationSettings, environ))
+    if arguments[:1] == ["events"]:
+        command = commands.parse(arguments[1:])
+        return asyncio.run(ask_ledger(load_or_exit(MigrationSettings, environ), command))
     if arguments:
-        sys.stderr.write("usage: python -m meetai_webhook_bridge [migrate]\n")
+        sys.stderr.write("usage: python -m meetai_webhook_bridge [migrate | events …]\n")
         return 2
     return serve_until_stopped(load_bridge_settings_or_exit(environ))
 
@@ -85,6 +94,16 @@ def migrate(settings: MigrationSettings) -> int:
     return 0
 
 
+async def ask_ledger(settings: MigrationSettings, command: argparse.Namespace) -> int:
+    """Run `events …`; returns the process's exit code. A running relay takes up what is replayed within a second."""
+    configure_logging(NAME, "WARNING")  # stdout is for JSON lines
+    pool = postgres.create_pool(
+        settings.database_url.reveal(), schema=SCHEMA, min_size=1, max_size=1, application=f"{NAME} events"
+    )
+    async with pool:
+        return await commands.run(command, ReplayEvents(PostgresLedger(pool), wake_relay=lambda: None))
+
+
 def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
     """The application. Nothing is opened before it starts up."""
     registry = CollectorRegistry()
@@ -98,7 +117,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         application=NAME,
     )
     grace = timedelta(seconds=settings.room_grace_seconds)
-    inbox = PostgresInbox(pool, grace=grace)
+    inbox, ledger = PostgresInbox(pool, grace=grace), PostgresLedger(pool)
     deliver_due = DeliverDueEvents(
         outbox=inbox,
         sink=InngestSink(_inngest_target(settings), now=_now),
@@ -144,6 +163,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
     )
     works = {
         "overseer": overseer.run,
+        "expiry": lambda: expire_for_ever(ledger, keep=timedelta(days=settings.retention_days), now=_now),
         **consumer.works(),
         "relay": relay.run,
         "backlog": lambda: watch_backlog(inbox, measures),
@@ -164,12 +184,15 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
 
     return create_http_service(
         title="MeetAI webhook-bridge",
-        routes=[*http.webhook_routes(accept_webhook), *http.ledger_routes(inbox, settings.service_keys)],
+        routes=[
+            *webhook_routes(accept_webhook),
+            ledger_routes(ReplayEvents(ledger, wake_relay=relay.wake), settings.service_keys),
+        ],
         readiness={"postgres": schema_is_current, "relay": relay.check_running},
         registry=registry,
         lifespan=[lifespan],
         tracing=start_tracing(NAME, settings.otel_exporter_otlp_endpoint),
-        max_body_bytes=http.MAX_WEBHOOK_BYTES,
+        max_body_bytes=MAX_WEBHOOK_BYTES,
     )
 
 

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from meetai_contracts.api import EventState, LedgerPage
+from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
+from meetai_contracts.ledger import MeetingLife, Replayed, ReplayRequest
 from meetai_servicekit.dispatches import Dispatch
 from meetai_servicekit.streams import StreamObserver
 from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
@@ -150,18 +151,43 @@ class LedgerQuery(Struct, frozen=True):
 
     limit: int
     state: EventState | None = None
+    name: str | None = None
     meeting_id: str | None = None
+    room_sid: str | None = None
+    received_from: datetime | None = None
+    received_before: datetime | None = None
     before: int | None = None
 
 
 class Ledger(Protocol):
-    """What became of each event."""
+    """What became of each event. Every method raises `StoreAwayError`."""
 
     async def page(self, query: LedgerQuery) -> LedgerPage:
-        """One page.
+        """One page."""
+
+    async def replay(self, event_id: str) -> LedgerEntry:
+        """Have an event delivered again, under the same id; one that is pending is left as it is.
 
         Raises:
-            StoreAwayError: not known now.
+            NoSuchEventError: there is none.
+            UnreplayableEventError: it is listed, and no event.
+        """
+
+    async def replay_many(self, wanted: ReplayRequest, after: int | None) -> Replayed:
+        """Have events delivered again, oldest first; `after` is the cursor of the answer before."""
+
+    async def life(self, meeting_id: str) -> MeetingLife:
+        """The rooms that a meeting had, and when what happened to them."""
+
+
+class Retention(Protocol):
+    """Forgetting what is old."""
+
+    async def expire(self, before: datetime) -> int:
+        """Remove a batch of webhooks, events that aren't pending and told rooms from before then; returns how many rows, 0 when none is left.
+
+        Raises:
+            StoreAwayError: some may be left.
         """
 
 

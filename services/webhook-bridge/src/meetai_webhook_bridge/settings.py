@@ -75,6 +75,7 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
             other's rooms for lost.
         livekit_more_keys: Pairs that are accepted beside the first while a key is rotated.
         agent_name: As in the token service: which agent is sent for when a room has lost its own.
+        retention_days: How long webhooks, events that were sent or died, and rooms are kept; what is pending always is.
         room_grace_seconds: How long a room may be away and its meeting still go on.
         relay_events: LiveKit events that become events in Inngest. `room_finished` always does.
     """
@@ -96,6 +97,7 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
         "meetai"
     )
     room_grace_seconds: Annotated[int, Meta(ge=5, le=3600, description="How long a room may be away.")] = 60
+    retention_days: Annotated[int, Meta(ge=3, le=3650, description="How long the ledger is kept.")] = 30
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8102
 
     @property

@@ -21,6 +21,8 @@ from meetai_webhook_bridge.domain.errors import MalformedWebhookError, StoreAway
 from meetai_webhook_bridge.domain.events import OutboundEvent
 
 SCHEMA: Final = "webhook_bridge"
+UNREADABLE: Final = "unreadable"
+"""What the ledger calls an entry that isn't an event: no name that Inngest could get."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 MAX_CONNECTIONS: Final = 8
 MAX_WAITING: Final = 64
@@ -31,8 +33,9 @@ DEADLINE_SECONDS: Final = 1.5
 """LiveKit has given up after 15 s and five attempts (FACTS, webhooks): each must be answered soon, whatever the database does."""
 
 QUERIES: Final = {
-    **load_queries(Path(__file__).with_name("queries.sql")),
-    **load_queries(Path(__file__).with_name("rooms.sql")),
+    name: query
+    for file in ("queries.sql", "rooms.sql", "ledger.sql", "retention.sql")
+    for name, query in load_queries(Path(__file__).with_name(file)).items()
 }
 
 T = TypeVar("T")

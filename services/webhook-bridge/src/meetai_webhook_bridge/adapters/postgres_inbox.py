@@ -1,4 +1,4 @@
-"""The inbox of webhooks, the outbox of events and the ledger, in PostgreSQL.
+"""The inbox of webhooks and the outbox of events, in PostgreSQL.
 
 Must not decide what is stored or when to try again.
 """
@@ -12,26 +12,22 @@ from typing import Any, Final
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from meetai_contracts.api import LedgerEntry, LedgerPage
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.postgres import Pool
-from meetai_webhook_bridge.adapters.postgres import QUERIES, PostgresStore, insert_event, jsonb, outbox_row
+from meetai_webhook_bridge.adapters.postgres import QUERIES, UNREADABLE, PostgresStore, insert_event, jsonb, outbox_row
 from meetai_webhook_bridge.adapters.postgres_rooms import ask_for_rooms, follow, known_rooms
 from meetai_webhook_bridge.domain.delivery import Backlog, ClaimedEvent
 from meetai_webhook_bridge.domain.entries import StreamEntry
 from meetai_webhook_bridge.domain.events import OutboundEvent
 from meetai_webhook_bridge.domain.meetings import GRACE, RoomFacts, hear
 from meetai_webhook_bridge.domain.webhooks import Webhook
-from meetai_webhook_bridge.ports import LedgerQuery
 
-UNREADABLE: Final = "unreadable"
-"""What the ledger calls an entry that isn't an event: no name that Inngest could get."""
 ENTRIES_DEADLINE_SECONDS: Final = 8.0
 """For a set of up to 250 entries (0.1 s when nothing else is going on); the stream waits, LiveKit doesn't."""
 
 
 class PostgresInbox(PostgresStore):
-    """Keeps the promises of the ports `Inbox`, `Outbox` and `Ledger`."""
+    """Keeps the promises of the ports `Inbox` and `Outbox`."""
 
     def __init__(self, pool: Pool, *, grace: timedelta = GRACE) -> None:
         super().__init__(pool)
@@ -107,14 +103,6 @@ class PostgresInbox(PostgresStore):
         ((pending, dead, oldest_pending_seconds),) = await self._fetch("backlog", {})
         return Backlog(pending=pending, dead=dead, oldest_pending_seconds=oldest_pending_seconds)
 
-    async def page(self, query: LedgerQuery) -> LedgerPage:
-        """One page of the ledger, newest first; the cursor is the position of its last event."""
-        row = {"state": query.state, "meeting_id": query.meeting_id, "before": query.before, "batch": query.limit + 1}
-        rows = await self._fetch("list_events", row)
-        shown = rows[: query.limit]
-        more = len(rows) > len(shown)
-        return LedgerPage(events=tuple(_entry(row) for row in shown), next=str(shown[-1][0]) if more else None)
-
 
 def _unreadable_row(entry: StreamEntry) -> dict[str, Any]:
     about = {
@@ -131,18 +119,3 @@ def _unreadable_row(entry: StreamEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "payload": entry.payload,
     }
-
-
-def _entry(row: TupleRow) -> LedgerEntry:
-    _position, event_id, name, source, room_sid, received_at, state, attempts, data, sent_at = row
-    return LedgerEntry(
-        id=event_id,
-        name=name,
-        source=source,
-        room_sid=room_sid,
-        received_at=received_at,
-        state=state,
-        attempts=attempts,
-        data=data,
-        sent_at=sent_at,
-    )

@@ -60,12 +60,3 @@ SELECT count(*) FILTER (WHERE state = 'pending'),
        coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'pending')), 0)::float8
 FROM outbox
 WHERE state <> 'sent'
-
--- name: list_events(state, meeting_id, before, batch)
-SELECT position, id, name, source, room_sid, received_at, state, attempts, data, sent_at
-FROM outbox
-WHERE (:state::text IS NULL OR state = :state)
-  AND (:meeting_id::text IS NULL OR meeting_id = :meeting_id)
-  AND (:before::bigint IS NULL OR position < :before)
-ORDER BY position DESC
-LIMIT :batch

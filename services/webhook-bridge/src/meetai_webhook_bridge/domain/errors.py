@@ -63,3 +63,11 @@ class MalformedWebhookError(RejectError):
 
 class NoEventError(RejectError):
     """A webhook that ought to become an event and can't; it is stored all the same."""
+
+
+class NoSuchEventError(RejectError):
+    """The ledger has no event of this id."""
+
+
+class UnreplayableEventError(RejectError):
+    """What the ledger lists under this id is no event: there is nothing that could be delivered."""

@@ -31,6 +31,15 @@ CREDENTIAL_KEYS: Final = frozenset({"turnPassword", "streamKey"})
 """Live credentials in LiveKit's bodies: of a room's TURN relay (FACTS, webhooks) and of an ingress."""
 
 
+WORDS: Final = {
+    "room": frozenset({"metadata"}),
+    "participant": frozenset({"name", "metadata", "attributes", "tracks"}),
+    "track": frozenset({"name"}),
+    "egressInfo": frozenset({"roomComposite", "web", "participant", "trackComposite", "track"}),
+}
+"""Parts of a body, and what of them isn't kept: names, an agent's instructions, and requests that may hold addresses."""
+
+
 class Room(Struct, frozen=True):
     """The room that a webhook is about. Track events carry no more than sid and name: `created_at` is None, `metadata` ""."""
 
@@ -70,6 +79,15 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(item) for item in value]
     return clean_text(value) if isinstance(value, str) else value
+
+
+def minimised(body: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a webhook that was understood: ids, times and states, and no words that people or applications chose."""
+    kept = dict(body)
+    for part, words in WORDS.items():
+        if isinstance(body.get(part), dict):
+            kept[part] = {key: value for key, value in body[part].items() if key not in words}
+    return kept
 
 
 def webhook_label(event: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from meetai_webhook_bridge.domain.errors import (
     ForgedWebhookError,
@@ -18,7 +19,7 @@ from meetai_webhook_bridge.domain.errors import (
 )
 from meetai_webhook_bridge.domain.events import event_of
 from meetai_webhook_bridge.domain.meetings import RoomFacts, check_finished, facts_of
-from meetai_webhook_bridge.domain.webhooks import Webhook, webhook_label
+from meetai_webhook_bridge.domain.webhooks import Webhook, minimised, webhook_label
 from meetai_webhook_bridge.ports import Inbox, Measures, WebhookReader
 
 UNVERIFIED: Final = "unverified"
@@ -57,7 +58,7 @@ class AcceptWebhook:
         event = event_of(webhook, self._relayed)
         label = webhook_label(webhook.event)
         try:
-            is_new = await self._inbox.accept(webhook, event, told)
+            is_new = await self._inbox.accept(replace(webhook, body=minimised(webhook.body)), event, told)
         except StoreAwayError:
             self._measures.webhook_answered(label, "unavailable")
             raise

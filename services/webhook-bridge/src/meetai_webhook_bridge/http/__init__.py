@@ -1,0 +1,1 @@
+"""Paths and status codes: `webhooks` for LiveKit, `ledger` for backends and operators."""
