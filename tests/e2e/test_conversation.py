@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest_asyncio
+from livekit import api
 from msgspec import Struct
 from tests.e2e.conftest import outcome_of
 from tests.e2e.listener import Listener, recording
 from tests.waiting import until
 
 from meetai_contracts.api import StoredLine, TokenRequest
-from meetai_contracts.room import AgentData
+from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata
 from meetai_contracts.transcript import LiveTranscript
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.measure import live_differences
@@ -71,7 +73,21 @@ async def talk(stack: Stack) -> Talk:
             await robert.say(recording("interruption"))
             await until(lambda: len(captions("agent")) == 2, SECONDS)
             await until(lambda: len(captions("human")) == 3, SECONDS)
+            await rename_agent(stack, "Scribe")
+            agents = [who for who in maya.room.remote_participants.values() if who.identity.startswith("agent-")]
+            await until(lambda: [agent.name for agent in agents] == ["Scribe"], SECONDS)
+            await ears.write("Hello.")
+            await until(lambda: len(captions("agent")) == 3, SECONDS)
         return Talk(await outcome_of(stack, engine, "conversation"), maya, heard, ears.chat)
+
+
+async def rename_agent(stack: Stack, name: str) -> None:
+    """As an application does, while the meeting goes on."""
+    env = stack.env
+    metadata = RoomMetadata(1, MeetingData("conversation", "Launch"), msgspec.structs.replace(MINUTES, name=name))
+    async with api.LiveKitAPI(env["LIVEKIT_URL"], env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"]) as livekit:
+        change = api.UpdateRoomMetadataRequest(room="conversation", metadata=write_room_metadata(metadata))
+        await livekit.room.update_room_metadata(change)
 
 
 async def test_a_listener_hears_the_answer_when_somebody_asks_aloud(talk: Talk) -> None:
@@ -95,16 +111,23 @@ async def test_the_answer_has_the_times_of_its_sound_when_it_was_played(talk: Ta
 async def test_an_answer_is_cut_where_a_person_talks_over_it(talk: Talk) -> None:
     """It stops, and its line holds what had been said: a beginning of what the chat has in full."""
     answer = talk.by_agent[1]
-    [written] = talk.chat
+    written = talk.chat[0]
     assert answer.interrupted
     assert written.startswith(answer.text)
     assert len(answer.text) < len(written)
     assert written.startswith("I am Minutes. I answer by fixed rules, not by a language model.")
 
 
+async def test_the_agent_has_another_name_when_the_metadata_was_changed(talk: Talk) -> None:
+    """In the room and in the transcript, from then on; an answer to the chat is written and said."""
+    assert [line.speaker.name for line in talk.by_agent] == ["Minutes", "Minutes", "Scribe"]
+    assert (talk.by_agent[2].text, talk.chat[1]) == ("Hello, Maya.", "Hello, Maya.")
+    assert len(talk.chat) == 2
+
+
 async def test_the_agents_own_voice_is_a_line_and_no_microphone(talk: Talk) -> None:
     """It is stored as the others are, once each, and nobody's line has its words."""
-    assert [line.speaker.kind for line in talk.lines] == ["human", "human", "agent", "agent", "human"]
+    assert [line.speaker.kind for line in talk.lines] == ["human", "human", "agent", "agent", "human", "agent"]
     assert live_differences(talk.maya.captions, talk.lines) == ()
     assert talk.outcome.integrity is not None
     assert talk.outcome.integrity.verdict == "complete"

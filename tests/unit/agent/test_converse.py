@@ -170,8 +170,8 @@ async def test_the_agent_stops_when_a_person_talks_over_it(bench: Bench) -> None
     bench.hear("Minutes, who is here?")
     await until(lambda: bench.talker.talking)
     bench.conversation.voice_changed("ben", True)
-    await until(lambda: bench.counts == {"answered": 1})
     assert bench.talker.hushed == 1
+    await until(lambda: bench.counts == {"answered": 1})
 
 
 async def test_questions_wait_for_their_turn_when_one_is_being_answered(bench: Bench) -> None:
