@@ -228,3 +228,27 @@ async def test_memory_stays_bounded_when_many_questions_were_asked(
     assert len(bench.talker._agent.chat_ctx.items) == 4 + 1, "the framework's own, empty instructions"
     assert len(bench.server.asked[-1]["messages"]) == 4 + 2, "the instructions and what was said lately beside them"
     assert len(bench.talker._session._recorded_events) < 10
+
+
+async def test_an_answer_is_heard_when_the_sfu_was_restarted(bench: Bench, livekit: EmbeddedServer) -> None:
+    """Room and track come back by themselves, and so does what is heard of it."""
+    heard = bytearray()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def keep(track: rtc.Track) -> None:
+        async for event in rtc.AudioStream(track, sample_rate=16_000, num_channels=1):
+            heard.extend(event.frame.data.cast("b"))
+
+    bench.maya.on("track_subscribed", lambda track, *_: tasks.append(asyncio.create_task(keep(track))))
+    await bench.ask(ALOUD)
+    subscriptions = len(tasks)
+    await asyncio.to_thread(livekit.stop)
+    await asyncio.to_thread(livekit.start)
+    await until(lambda: len(tasks) > subscriptions and bench.room.isconnected())
+    heard.clear()
+    await bench.ask(ALOUD)
+    await until(lambda: any(heard))
+    assert [spoken.text for spoken in bench.spoken] == ["It is ten past twelve."] * 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
