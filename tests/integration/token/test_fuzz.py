@@ -49,7 +49,7 @@ def test_answers_are_the_documented_ones_when_schemathesis_asks(service: TokenPr
         "-m",
         "schemathesis.cli",
         "run",
-        f"{service.base}/schema",
+        f"{service.url}/schema",
         "--checks",
         "all",
         "--exclude-checks",
@@ -133,7 +133,7 @@ def test_no_token_goes_beyond_the_policy_whatever_is_asked(
     url = "/livekit/token" if source else f"/v1/meetings/{quoted(meeting)}/tokens"
     raw = {"content": body} if isinstance(body, bytes) else {"json": body}
     headers = {"Authorization": f"Bearer {KEYS[key][0]}", "Content-Type": "application/json"}
-    answer = http.post(f"{service.base}{url}", headers=headers, **raw)
+    answer = http.post(f"{service.url}{url}", headers=headers, **raw)
     assert answer.status_code in {201, 400, 403, 404, 405}, answer.text
     if answer.status_code != 201:
         assert answer.headers["content-type"] == "application/problem+json"

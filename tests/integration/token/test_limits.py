@@ -94,7 +94,7 @@ def within_a_minute() -> None:
 
 
 def strangers_ask(service: TokenProcess, headers: Mapping[str, str], times: int = 1) -> list[int]:
-    url = f"{service.base}/livekit/token"
+    url = f"{service.url}/livekit/token"
     return [httpx.post(url, json={}, headers=dict(headers), timeout=5).status_code for _ in range(times)]
 
 

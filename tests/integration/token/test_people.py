@@ -40,7 +40,7 @@ def service(
 
 def call(service: TokenProcess, token: str, method: str, path: str, body: object = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.request(method, f"{service.base}{path}", json=body, headers=headers, timeout=10)
+    return httpx.request(method, f"{service.url}{path}", json=body, headers=headers, timeout=10)
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_livekit_client_gets_in_when_it_says_nothing_at_all(
     service: TokenProcess, provider: OidcProvider, node: str, person: str, name: str, publish: bool
 ) -> None:
     """The real npm package with a person's own token: the claims say all that there is to say."""
-    endpoint = f"{service.base}/livekit/token"
+    endpoint = f"{service.url}/livekit/token"
     got = run_script(
         node, "token_source.mjs", TOKEN_ENDPOINT=endpoint, CREDENTIAL=provider.token_of(person), OPTIONS="{}"
     )

@@ -33,7 +33,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def ask(http: httpx.AsyncClient, service: TokenProcess, meeting_id: str, **more: object) -> int:
-    url = f"{service.base}/v1/meetings/{quote(meeting_id, safe='')}/tokens"
+    url = f"{service.url}/v1/meetings/{quote(meeting_id, safe='')}/tokens"
     answer = await http.post(url, json={"userId": "u", "userName": "Ann", **more})
     if answer.status_code == 503:
         assert int(answer.headers["retry-after"]) > 0

@@ -118,7 +118,7 @@ async def test_room_is_right_when_the_first_join_comes_late(
 def test_caller_is_refused_when_unknown(service: TokenProcess, authorization: str | None) -> None:
     """401 with how to authenticate, whatever is wrong with the credential."""
     headers = {} if authorization is None else {"Authorization": authorization.format(key=KEYS["host"][0])}
-    answer = httpx.post(f"{service.base}/v1/meetings/m/tokens", json=ANN, headers=headers)
+    answer = httpx.post(f"{service.url}/v1/meetings/m/tokens", json=ANN, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -282,7 +282,7 @@ def test_all_problems_are_named_when_settings_are_wrong() -> None:
 
 def test_port_is_named_when_it_is_taken(service: TokenProcess, livekit: EmbeddedServer) -> None:
     """One line that says which, and what to set."""
-    port = int(service.base.rpartition(":")[2])
+    port = int(service.url.rpartition(":")[2])
     ended = run_with(environment(livekit.url, port))
     assert ended.returncode == 2
     assert f"127.0.0.1:{port}" in ended.stderr

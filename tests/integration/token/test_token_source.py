@@ -39,18 +39,18 @@ def bearer(key: str = "participant") -> dict[str, str]:
 
 
 def posted(service: TokenProcess, body: object, key: str = "participant") -> httpx.Response:
-    return httpx.post(f"{service.base}/livekit/token", json=body, headers=bearer(key), timeout=5)
+    return httpx.post(f"{service.url}/livekit/token", json=body, headers=bearer(key), timeout=5)
 
 
 def queried(service: TokenProcess, key: str = "participant", **query: str) -> httpx.Response:
-    return httpx.get(f"{service.base}/livekit/token", params=query, headers=bearer(key), timeout=5)
+    return httpx.get(f"{service.url}/livekit/token", params=query, headers=bearer(key), timeout=5)
 
 
 def client_asks(node: str, service: TokenProcess, options: str, key: str = "participant") -> Any:
     return run_script(
         node,
         "token_source.mjs",
-        TOKEN_ENDPOINT=f"{service.base}/livekit/token",
+        TOKEN_ENDPOINT=f"{service.url}/livekit/token",
         CREDENTIAL=KEYS[key][0],
         OPTIONS=options,
     )
@@ -164,15 +164,15 @@ def test_query_is_refused_by_name_when_it_is_wrong(service: TokenProcess, query:
 
 def test_caller_is_needed_when_a_client_asks(service: TokenProcess) -> None:
     """401 without a credential, 403 with one that gives no role."""
-    assert httpx.post(f"{service.base}/livekit/token", json={"room_name": "ts"}).status_code == 401
-    assert httpx.get(f"{service.base}/livekit/token", params={"roomName": "ts"}).status_code == 401
+    assert httpx.post(f"{service.url}/livekit/token", json={"room_name": "ts"}).status_code == 401
+    assert httpx.get(f"{service.url}/livekit/token", params={"roomName": "ts"}).status_code == 401
     assert posted(service, {"room_name": "ts"}, key="reader").status_code == 403
 
 
 def test_page_may_call_when_its_origin_is_set_and_no_other(service: TokenProcess) -> None:
     """A browser asks first; the answer names the origin, never `*` and never credentials."""
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
-    url = f"{service.base}/livekit/token"
+    url = f"{service.url}/livekit/token"
     allowed = httpx.options(url, headers={"Origin": PAGE, **asks})
     assert allowed.status_code in {200, 204}
     assert allowed.headers["access-control-allow-origin"] == PAGE

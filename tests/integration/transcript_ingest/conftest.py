@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import psycopg
@@ -10,8 +10,9 @@ import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, ingest
 
-from meetai_servicekit.postgres import migrate
+from meetai_servicekit.postgres import Pool, create_pool, migrate
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
+from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 
 
 @pytest.fixture
@@ -47,3 +48,16 @@ def stream_client(_redis_session_url: str) -> Iterator[redis.Redis]:
     """The server that the streams are on."""
     with redis.Redis.from_url(_redis_session_url) as client:
         yield client
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections to `database_url`."""
+    async with create_pool(database_url, schema=SCHEMA, min_size=1, max_size=6, application="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def index(pool: Pool) -> PostgresSearchIndex:
+    """The index of that database; searching and indexing share the connections."""
+    return PostgresSearchIndex(pool, pool)

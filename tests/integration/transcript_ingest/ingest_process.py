@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +11,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 from tests.servers.embedded import free_port
-from tests.waiting import wait_until
+from tests.servers.service_process import ServiceProcess
 
 from meetai_contracts.api import Integrity, StoredLine, TranscriptPage
 from meetai_servicekit.auth import new_service_key
 
-START_SECONDS = 30
-"""Two busy cores; alone it takes about 2 s, most of it imports."""
 READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"transcripts:read"}))
 ADMIN_KEY, ADMIN_ENTRY = new_service_key("admin", frozenset({"transcripts:admin", "transcripts:erase"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"events:read"}))
@@ -37,26 +32,8 @@ def environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
     }
 
 
-class Ingest:
+class Ingest(ServiceProcess):
     """One replica of the service, and how a backend asks it."""
-
-    def __init__(self, folder: Path, database_url: str, redis_url: str, extra: Mapping[str, str]) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**environment(database_url, redis_url, self.port), **extra}
-        self._log = folder / f"ingest-{self.port}.log"
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "meetai_transcript_ingest"], env=self._environment, stdout=log, stderr=log
-            )
-
-    def restart(self) -> None:
-        """Start it again, after it has ended."""
-        assert self.process.poll() is not None
-        self.process = self._start()
 
     def get(self, path: str, key: str | None = READER_KEY, **query: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -88,16 +65,6 @@ class Ingest:
         response = self.get(f"/v1/meetings/{quote(meeting_id, safe='')}/integrity")
         return response.status_code == 200 and response.json()["verdict"] == "complete"
 
-    def is_alive(self) -> bool:
-        try:
-            return self.get("/livez").status_code == 200
-        except httpx.TransportError:
-            assert self.process.poll() is None, self.log()[-3000:]
-            return False
-
-    def is_ready(self) -> bool:
-        return self.is_alive() and self.get("/readyz").status_code == 200
-
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
         samples = [
@@ -105,28 +72,13 @@ class Ingest:
         ]
         return sum(float(line.rpartition(" ")[2]) for line in samples)
 
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        self.process.kill()
-        self.process.wait(timeout=10)
-
-    def log(self) -> str:
-        return self._log.read_text()
-
 
 @contextmanager
 def ingest(
     folder: Path, database_url: str, redis_url: str, *, ready: bool = True, extra: Mapping[str, str] | None = None
 ) -> Iterator[Ingest]:
     """Start a replica, wait until it is ready (or only alive), and end it with the block."""
-    replica = Ingest(folder, database_url, redis_url, extra or {})
-    try:
-        wait_until(replica.is_ready if ready else replica.is_alive, seconds=START_SECONDS)
+    port = free_port()
+    environ = {**environment(database_url, redis_url, port), **(extra or {})}
+    with Ingest("meetai_transcript_ingest", folder, port, environ).running(ready=ready) as replica:
         yield replica
-    finally:
-        replica.kill()

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from tests.integration.transcript_ingest.indexing import ANYWHERE, found, index_all, said, store, texts
 from tests.unit.transcript_ingest.producing import SPOKEN_FROM_MS, Producer
 
-from meetai_servicekit.postgres import Pool, create_pool
-from meetai_transcript_ingest.adapters.postgres import SCHEMA
+from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.search import SearchFilter, snippet
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with create_pool(database_url, schema=SCHEMA, min_size=1, max_size=6, application="search") as opened:
-        yield opened
-
-
-@pytest.fixture
-def index(pool: Pool) -> PostgresSearchIndex:
-    return PostgresSearchIndex(pool, pool)
 
 
 async def test_lines_are_found_when_they_hold_what_is_asked_for(pool: Pool, index: PostgresSearchIndex) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -20,17 +19,6 @@ from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchInde
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import TooSlowError, TryLaterError
 from meetai_transcript_ingest.domain.search import Findings, SearchFilter
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with create_pool(database_url, schema=SCHEMA, min_size=1, max_size=6, application="search") as opened:
-        yield opened
-
-
-@pytest.fixture
-def index(pool: Pool) -> PostgresSearchIndex:
-    return PostgresSearchIndex(pool, pool)
 
 
 async def test_late_commit_is_indexed_when_others_overtook_it(pool: Pool, index: PostgresSearchIndex) -> None:

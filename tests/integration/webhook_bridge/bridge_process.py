@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +9,11 @@ from typing import Any
 
 import httpx
 from tests.servers.embedded import free_port
+from tests.servers.service_process import ServiceProcess
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, encoded, signed
-from tests.waiting import wait_until
 
 from meetai_servicekit.auth import new_service_key
 
-START_SECONDS = 30
-"""Two busy cores; alone it takes about 2 s, most of it imports."""
 READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"events:read", "events:replay"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"transcripts:read"}))
 
@@ -45,14 +40,8 @@ def environment(database_url: str, inngest_url: str, port: int, redis_url: str =
     }
 
 
-class Bridge:
+class Bridge(ServiceProcess):
     """One replica of the service, and how LiveKit and a backend call it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.process = process
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = log
 
     def deliver(self, webhook: dict[str, Any], *, authorization: str | None = None) -> httpx.Response:
         """Deliver a webhook as LiveKit does."""
@@ -78,29 +67,6 @@ class Bridge:
         entries: list[dict[str, Any]] = page.raise_for_status().json()["events"]
         return entries
 
-    def is_alive(self) -> bool:
-        try:
-            return self.get("/livez").status_code == 200
-        except httpx.TransportError:
-            assert self.process.poll() is None, self.log()[-3000:]
-            return False
-
-    def is_ready(self) -> bool:
-        return self.is_alive() and self.get("/readyz").status_code == 200
-
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=15)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        self.process.kill()
-        self.process.wait(timeout=10)
-
-    def log(self) -> str:
-        return self._log.read_text()
-
 
 @contextmanager
 def bridge(
@@ -114,18 +80,6 @@ def bridge(
 ) -> Iterator[Bridge]:
     """Start a replica, wait until it is ready (or only alive), and end it with the block."""
     port = free_port()
-    log_file = folder / f"bridge-{port}.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "meetai_webhook_bridge"],
-            env={**environment(database_url, inngest_url, port, redis_url), **(extra or {})},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    replica = Bridge(process, port, log_file)
-    try:
-        wait_until(replica.is_ready if ready else replica.is_alive, seconds=START_SECONDS)
+    environ = {**environment(database_url, inngest_url, port, redis_url), **(extra or {})}
+    with Bridge("meetai_webhook_bridge", folder, port, environ).running(ready=ready) as replica:
         yield replica
-    finally:
-        process.kill()
-        process.wait(timeout=10)
