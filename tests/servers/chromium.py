@@ -1,0 +1,50 @@
+"""A real browser without a window. Installs it where that can be done; must not know what it shows."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+INSTALL_SECONDS = 300
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+
+
+@functools.cache
+def program() -> str | None:
+    """Chromium's path; installed from the distribution if there is none and this is root."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return found
+    if sys.__stderr__ is not None:
+        sys.__stderr__.write("\ninstalling chromium (once)\n")
+    for command in (("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", "chromium")):
+        subprocess.run(command, check=False, capture_output=True, timeout=INSTALL_SECONDS)
+    return shutil.which("chromium")
+
+
+@contextmanager
+def browser(url: str, profile: Path) -> Iterator[None]:
+    """A browser that shows this page until the end of the block."""
+    chromium = program()
+    if chromium is None:
+        pytest.skip("no Chromium, and none can be installed")
+    command = [chromium, *FLAGS, f"--user-data-dir={profile}", url]
+    with (profile.parent / "chromium.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
