@@ -24,12 +24,14 @@ SPEAKERS ?= 3
 # What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`.
 BENCH ?= ingest
 ARGS ?=
+# How long `make soak` lasts.
+MINUTES ?= 30
 # `make planted BUGS=ingest` plants only those whose names hold the word.
 BUGS ?=
 # More arguments for pytest, as in `make test PYTEST="-k attribution"`.
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench planted check format clean
+.PHONY: help setup setup-dev up down status demo test bench soak planted check format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,9 @@ test: setup-dev ## Run all tests: unit, contract, integration, e2e
 
 bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest ARGS=--help)
 	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)
+
+soak: setup-dev ## Hold a long meeting: is memory flat, is all that was shown stored? (MINUTES=30 SPEAKERS=4)
+	@.venv/bin/python -m tests.soak --minutes $(MINUTES) --speakers $(if $(filter file,$(origin SPEAKERS)),4,$(SPEAKERS))
 
 planted: setup-dev ## Plant one bug at a time and show that the tests catch it (BUGS="word …" for some)
 	@.venv/bin/python -m tests.planted $(BUGS)
