@@ -178,6 +178,26 @@ async def test_the_sound_of_a_screen_is_its_sharers_and_marked_when_it_is_shared
     assert follower.told == ["word", "last word", "maya pauses"]
 
 
+async def test_sound_that_is_not_subscribed_to_is_when_the_connection_was_lost_and_is_back(bench: Bench) -> None:
+    """What was asked for in between went nowhere."""
+    maya, asked = Someone("maya"), []
+    for name, kind, subscribed in [
+        ("lost", rtc.TrackKind.KIND_AUDIO, False),
+        ("kept", rtc.TrackKind.KIND_AUDIO, True),
+        ("film", rtc.TrackKind.KIND_VIDEO, False),
+    ]:
+        maya.track_publications[name] = SimpleNamespace(
+            source=rtc.TrackSource.SOURCE_MICROPHONE,
+            kind=kind,
+            subscribed=subscribed,
+            set_subscribed=lambda wanted, name=name: asked.append((name, wanted)),
+        )
+    bench.room.join(maya)
+    bench.start()
+    bench.room.emit("reconnected")
+    assert asked == [("lost", True)]
+
+
 async def test_nobody_is_heard_twice_when_the_same_event_comes_again(bench: Bench) -> None:
     """One microphone for one stay."""
     maya = Someone("maya")

@@ -59,6 +59,7 @@ class MeetingSession:
         self._room.on("participant_connected", self._come)
         self._room.on("participant_disconnected", self._stop_listening_to)
         self._room.on("track_published", self._listen_to_share)
+        self._room.on("reconnected", self._subscribe_again)
         for participant in self._room.remote_participants.values():
             self._come(participant)
 
@@ -90,6 +91,16 @@ class MeetingSession:
         self._listen_to(participant, "microphone")
         for publication in participant.track_publications.values():
             self._listen_to_share(publication, participant)
+
+    def _subscribe_again(self) -> None:
+        """A restarted SFU knows of no subscription, and what was asked for before the new connection stood went nowhere."""
+        renewed = 0
+        for participant in self._room.remote_participants.values():
+            for publication in participant.track_publications.values():
+                if publication.kind == rtc.TrackKind.KIND_AUDIO and not publication.subscribed:
+                    publication.set_subscribed(True)
+                    renewed += 1
+        log.info("connection_regained", subscriptions_renewed=renewed)
 
     def _listen_to_share(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         """Only once there is one: most never share a sound, and a stream that waits for it costs as much as one that plays."""
