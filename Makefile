@@ -21,7 +21,7 @@ RUN := .venv/bin/python -m meetai_local
 # `make up DETACH=1` returns once all is ready; `make demo SPEAKERS=6` puts six people in the room.
 DETACH ?=
 SPEAKERS ?= 3
-# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`.
+# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`, `BENCH=token`.
 BENCH ?= ingest
 ARGS ?=
 # How long `make soak` lasts.
@@ -57,7 +57,7 @@ demo: setup ## Hold a meeting: SPEAKERS people talk, captions appear, the transc
 test: setup-dev ## Run all tests: unit, contract, integration, e2e
 	.venv/bin/python -m pytest tests $(PYTEST)
 
-bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest ARGS=--help)
+bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest, agent or token)
 	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)
 
 soak: setup-dev ## Hold a long meeting: is memory flat, is all that was shown stored? (MINUTES=30 SPEAKERS=4)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [agent | ingest] …`: measure, print a table, and write it as JSON beside."""
+"""`python -m tests.bench [agent | ingest | token] …`: measure, print a table, and write it as JSON beside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.bench.agent import run as agent
 from tests.bench.comparing import Report, Row, machine, save, shown
 from tests.bench.ingest import run as ingest
+from tests.bench.token import run as token
 
 FOLDER = Path(__file__).parents[2] / ".local" / "bench"
 
@@ -17,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / ".local" / "bench"
 def main() -> None:
     """Exit 0 whatever the figures are; anything else means that something is broken."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure, beside peers in the same run.")
-    parser.add_argument("bench", choices=["agent", "ingest"], help="what to measure")
+    parser.add_argument("bench", choices=["agent", "ingest", "token"], help="what to measure")
     parser.add_argument("--repeat", type=int, default=3, help="times that each pair is measured")
     parser.add_argument("--lines", type=int, default=ingest.Scale().lines, help="ingest: lines of a prefilled stream")
     parser.add_argument(
@@ -31,6 +32,12 @@ def main() -> None:
         hearing = agent.Scale(rounds=arguments.repeat, meetings=arguments.meetings)
         measured = agent.run(hearing, FOLDER)
         conditions = f"{hearing.rounds} times {hearing.finals} captions, {hearing.meetings} meetings"
+    elif arguments.bench == "token":
+        asking = token.Scale(rounds=arguments.repeat)
+        measured = token.run(asking, FOLDER)
+        conditions = (
+            f"each server on one core, {token.CONNECTIONS} connections, {asking.rounds} times {asking.seconds} s"
+        )
     else:
         storing = ingest.Scale(repeat=arguments.repeat, lines=arguments.lines, rows=arguments.rows)
         measured = ingest.run(storing, FOLDER)

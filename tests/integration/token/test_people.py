@@ -59,6 +59,7 @@ def test_livekit_client_gets_in_when_it_says_nothing_at_all(
     got = run_script(
         node, "token_source.mjs", TOKEN_ENDPOINT=endpoint, CREDENTIAL=provider.token_of(person), OPTIONS="{}"
     )
+    assert "details" in got, got
     claims = claims_of(got["details"]["participantToken"])
     assert (claims["sub"], claims["name"], claims["video"]["room"]) == (person, name, "people é")
     assert claims["video"]["canPublish"] is publish

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -75,6 +76,7 @@ def create_app(settings: TokenSettings) -> HttpService:
                 await opened.enter_async_context(people.connected())
             if isinstance(limits, RedisLimits):
                 await opened.enter_async_context(limits.connected())
+            gc.freeze()  # all this stays; to search it for garbage again and again costs requests their time
             yield
 
     async def livekit_answers() -> None:
