@@ -1,0 +1,87 @@
+"""The room's chat in a real room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from livekit import api, rtc
+from tests.integration.token.livekit_server import API_KEY, API_SECRET
+from tests.servers.embedded import EmbeddedServer
+from tests.waiting import until
+
+from meetai_agent.adapters import livekit_chat
+from meetai_agent.adapters.livekit_chat import CHAT_TOPIC, MAX_MESSAGE_CHARACTERS, MAX_WAITING, RoomChat
+
+
+class Bench:
+    """Maya, who writes and reads, and the agent's side of the chat."""
+
+    def __init__(self, maya: rtc.Room, agent: rtc.Room) -> None:
+        self.maya = maya
+        self.agent = agent
+        self.chat = RoomChat(agent)
+        self.received: list[tuple[str, str]] = []
+        self.read: list[str] = []
+        self.chat.receive(lambda identity, text: self.received.append((identity, text)))
+        self.maya.register_text_stream_handler(CHAT_TOPIC, self._read)
+
+    def _read(self, reader: rtc.TextStreamReader, _identity: str) -> None:
+        self.reader = reader
+        self.read.append(reader.info.stream_id)
+
+
+@pytest.fixture
+async def bench(livekit: EmbeddedServer) -> AsyncIterator[Bench]:
+    async with AsyncExitStack() as stack:
+        rooms = []
+        for identity in ("maya", "agent"):
+            grants = api.VideoGrants(room_join=True, room="standup")
+            token = api.AccessToken(API_KEY, API_SECRET).with_identity(identity).with_grants(grants)
+            room = rtc.Room()
+            await room.connect(livekit.url, token.to_jwt())
+            stack.push_async_callback(room.disconnect)
+            rooms.append(room)
+        bench = Bench(*rooms)
+        stack.push_async_callback(bench.chat.aclose)
+        yield bench
+
+
+async def test_messages_go_both_ways_when_somebody_writes(bench: Bench) -> None:
+    """As LiveKit's components send and show them, in order; the agent doesn't read its own."""
+    for text in ("Hello.", "Gr\u00fc\u00dfe \N{GRINNING FACE}"):
+        await bench.maya.local_participant.send_text(text, topic=CHAT_TOPIC)
+    await until(lambda: len(bench.received) == 2)
+    assert bench.received == [("maya", "Hello."), ("maya", "Gr\u00fc\u00dfe \N{GRINNING FACE}")]
+    bench.chat.write("Hello, Maya.")
+    await until(lambda: bench.read)
+    assert await bench.reader.read_all() == "Hello, Maya."
+    assert len(bench.received) == 2
+
+
+async def test_a_message_is_refused_in_words_when_it_is_too_long(bench: Bench) -> None:
+    """And not kept in memory to its end."""
+    await bench.maya.local_participant.send_text("x" * (MAX_MESSAGE_CHARACTERS * 10), topic=CHAT_TOPIC)
+    await until(lambda: bench.read)
+    assert "at most 4,000 characters" in await bench.reader.read_all()
+    assert bench.received == []
+
+
+async def test_a_message_that_never_ends_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds up nobody else's."""
+    monkeypatch.setattr(livekit_chat, "READ_SECONDS", 0.2)
+    writer = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+    await writer.write("I was about to")
+    await bench.maya.local_participant.send_text("Hello.", topic=CHAT_TOPIC)
+    await until(lambda: bench.received)
+    await until(lambda: not bench.chat._reading)
+    assert bench.received == [("maya", "Hello.")]
+
+
+async def test_the_oldest_messages_go_when_the_room_is_gone(bench: Bench) -> None:
+    """Writing neither waits nor raises, and memory is bounded."""
+    await bench.agent.disconnect()
+    for number in range(MAX_WAITING * 2):
+        bench.chat.write(str(number))
+    assert list(bench.chat._waiting) == [str(number) for number in range(MAX_WAITING, MAX_WAITING * 2)]
