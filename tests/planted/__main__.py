@@ -15,6 +15,7 @@ import sysconfig
 import tempfile
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,6 +23,8 @@ from msgspec import Struct
 REPOSITORY = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent
 RUN_TIMEOUT_SECONDS = 300
+PLANTED_AT_ONCE = 2
+"""As many as CI has cores. Each has a copy, servers and ports of its own."""
 TESTS_FAILED = 1
 """pytest's exit code when tests ran and some failed; 2 to 5 mean that it didn't come to that."""
 
@@ -61,7 +64,9 @@ def main(arguments: list[str]) -> int:
     words = parser.parse_args(arguments).words
     planted = [read_planted(patch) for patch in sorted(PATCHES.glob("*.patch"))]
     chosen = [bug for bug in planted if not words or any(word in bug.name for word in words)]
-    unnoticed = [bug.name for bug in chosen if not _is_caught(bug)]
+    with ThreadPoolExecutor(PLANTED_AT_ONCE) as pool:
+        caught = list(pool.map(_is_caught, chosen))
+    unnoticed = [bug.name for bug, is_caught in zip(chosen, caught, strict=True) if not is_caught]
     print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} planted bugs were caught", flush=True)
     for name in unnoticed:
         print(f"  not caught: {name}")
@@ -69,7 +74,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _is_caught(bug: Planted) -> bool:
-    print(f"{bug.name}: {bug.title}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copy = Path(folder)
@@ -77,22 +81,22 @@ def _is_caught(bug: Planted) -> bool:
         python = _environment(copy)
         without = _pytest(python, copy, bug.caught_by)
         if without.returncode != 0:
-            return _tell(started, False, "its tests fail without it", without.stdout)
+            return _tell(bug, started, False, "its tests fail without it", without.stdout)
         applied = subprocess.run(
             ["git", "apply", str(bug.patch)], cwd=copy, capture_output=True, text=True, check=False
         )
         if applied.returncode != 0:
-            return _tell(started, False, "the patch doesn't apply any more", applied.stderr)
+            return _tell(bug, started, False, "the patch doesn't apply any more", applied.stderr)
         with_bug = _pytest(python, copy, bug.caught_by)
     if with_bug.returncode == TESTS_FAILED:
-        return _tell(started, True, with_bug.stdout.strip().splitlines()[-1], "")
-    return _tell(started, False, f"pytest ended with {with_bug.returncode}", with_bug.stdout)
+        return _tell(bug, started, True, with_bug.stdout.strip().splitlines()[-1], "")
+    return _tell(bug, started, False, f"pytest ended with {with_bug.returncode}", with_bug.stdout)
 
 
-def _tell(started: float, caught: bool, why: str, output: str) -> bool:
-    print(f"  {'caught' if caught else 'NOT CAUGHT'} in {time.monotonic() - started:.0f} s: {why}", flush=True)
-    if output:
-        print("\n".join(f"  | {line}" for line in output.splitlines()[-25:]), flush=True)
+def _tell(bug: Planted, started: float, caught: bool, why: str, output: str) -> bool:
+    verdict = f"  {'caught' if caught else 'NOT CAUGHT'} in {time.monotonic() - started:.0f} s: {why}"
+    shown = [f"  | {line}" for line in output.splitlines()[-25:]]
+    print("\n".join([f"{bug.name}: {bug.title}", verdict, *shown]), flush=True)
     return caught
 
 
