@@ -78,7 +78,7 @@ format: setup-dev ## Format the code and fix what can be fixed
 
 clean: ## Stop the stack and remove .local, .venv and caches
 	@if [ -x .venv/bin/python ]; then $(RUN) down; fi
-	rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .local .venv tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(UV): deploy/local/install-uv.sh
 	@sh deploy/local/install-uv.sh $(UV_VERSION) $(UV)
