@@ -66,7 +66,7 @@ class Room:
         self.approvals = Approvals(
             Surroundings(
                 meeting_id=self.name,
-                room_sid=lambda: "RM_test",
+                room_sid="RM_test",
                 participants=self.participants,
                 popups=RpcPopups(room),
                 telling=telling,
@@ -210,6 +210,22 @@ async def test_it_expires_when_the_person_answers_too_late(unopened: Room) -> No
     [event] = await unopened.told()
     assert event.name == "meetai/calendar_event.expired"
     assert event.occurred_at - dt.datetime.fromisoformat(ada.popups[0]["expiresAt"]) < dt.timedelta(seconds=SECONDS)
+
+
+async def test_the_popup_is_sent_again_when_the_sfu_was_killed_and_restarted(
+    room: Room, livekit: EmbeddedServer
+) -> None:
+    """Everybody is back by themselves; what was asked before is lost, and the popup is the same."""
+    ada = await room.with_person()
+    waiting = room.propose()
+    await until(lambda: bool(ada.popups), SECONDS)
+    await asyncio.to_thread(livekit.kill)
+    await asyncio.to_thread(livekit.start)
+    await until(lambda: len(ada.popups) >= 2, SECONDS)
+    ada.answer(approve)
+    async with asyncio.timeout(SECONDS):
+        assert (await waiting).outcome == "approved"
+    assert all(popup == ada.popups[0] for popup in ada.popups)
 
 
 def fail(_request: dict[str, Any]) -> dict[str, Any]:

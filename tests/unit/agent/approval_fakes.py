@@ -237,7 +237,7 @@ class ApprovalBench:
         self.approvals = Approvals(
             Surroundings(
                 meeting_id="standup",
-                room_sid=lambda: "RM_test",
+                room_sid="RM_test",
                 participants=self.participants,
                 popups=self.popups,
                 telling=self.telling,

@@ -33,7 +33,7 @@ def open_approvals(
     approvals = Approvals(
         Surroundings(
             meeting_id=producer.meeting_id,
-            room_sid=lambda: producer.room_sid,
+            room_sid=producer.room_sid,
             participants=participants,
             popups=RpcPopups(context.room),
             telling=telling,

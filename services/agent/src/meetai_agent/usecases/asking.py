@@ -83,14 +83,14 @@ class Surroundings(Struct, frozen=True):
     """What every proposal of a job works with.
 
     Attributes:
-        room_sid: The room's sid now; a restarted SFU gives another.
+        room_sid: As the job's transcript has it.
         popup_seconds: How long a person has for one popup.
         new_id: Gives popups their ids, UUIDv7.
         random: Gives [0, 1), for jitter.
     """
 
     meeting_id: str
-    room_sid: Callable[[], str]
+    room_sid: str
     participants: Participants
     popups: Popups
     telling: Telling
@@ -208,7 +208,7 @@ class Asking(Generic[C]):
         return True
 
     def _asked(self, at: datetime) -> Asked:
-        return Asked(self._with.meeting_id, self._with.room_sid(), self._identity, at)
+        return Asked(self._with.meeting_id, self._with.room_sid, self._identity, at)
 
     def _expires_at(self) -> datetime:
         """When the popup expires, on the wall clock. It is shown to people; what counts is the clock that never goes back."""
