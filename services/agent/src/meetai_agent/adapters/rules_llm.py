@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from livekit.agents import APIConnectOptions, llm
@@ -13,6 +13,9 @@ from msgspec import json
 from meetai_agent.domain.briefing import Briefing
 from meetai_agent.domain.rules import answer_by_rules
 
+LATER: Final = "_final"
+"""How the framework ends the id of a result that comes after a tool's first update (livekit-agents 1.8)."""
+
 
 class RulesLLM(llm.LLM[str]):
     """`livekit.agents.llm.LLM` by `domain.rules`: no network, no model, no key."""
@@ -20,6 +23,7 @@ class RulesLLM(llm.LLM[str]):
     def __init__(self, briefing: Callable[[], Briefing]) -> None:
         super().__init__()
         self._briefing = briefing
+        self._told: set[str] = set()
 
     @property
     def model(self) -> str:
@@ -45,6 +49,13 @@ class RulesLLM(llm.LLM[str]):
         allowed = [] if tool_choice == "none" else tools or []
         return _RulesStream(self, self._briefing, chat_ctx=chat_ctx, tools=allowed, conn_options=conn_options)
 
+    def news(self, chat_ctx: llm.ChatContext) -> list[str]:
+        """What tools have returned and wasn't told yet. Results of a tool that went on come in between other questions."""
+        outputs = {item.call_id: item.output for item in chat_ctx.items if isinstance(item, llm.FunctionCallOutput)}
+        new = [output for call_id, output in outputs.items() if call_id not in self._told]
+        self._told = set(outputs)
+        return new
+
 
 class _RulesStream(llm.LLMStream):
     def __init__(
@@ -57,12 +68,12 @@ class _RulesStream(llm.LLMStream):
         conn_options: APIConnectOptions,
     ) -> None:
         super().__init__(model, chat_ctx=chat_ctx, tools=tools, conn_options=conn_options)
+        self._model = model
         self._briefing = briefing
 
     async def _run(self) -> None:
-        last = self.chat_ctx.items[-1] if self.chat_ctx.items else None
-        if isinstance(last, llm.FunctionCallOutput):
-            delta = llm.ChoiceDelta(role="assistant", content=last.output)
+        if _is_answered(self.chat_ctx):
+            delta = llm.ChoiceDelta(role="assistant", content=" ".join(self._model.news(self.chat_ctx)))
         else:
             names = {tool.id for tool in self.tools}
             answer = answer_by_rules(self._briefing(), names)
@@ -74,3 +85,13 @@ class _RulesStream(llm.LLMStream):
                 )
                 delta = llm.ChoiceDelta(role="assistant", tool_calls=[call])
         self._event_ch.send_nowait(llm.ChatChunk(id=f"rules-{uuid4().hex}", delta=delta))
+
+
+def _is_answered(chat_ctx: llm.ChatContext) -> bool:
+    """Whether nothing was asked since the last answer or call of a tool; results that came meanwhile answer something else."""
+    for item in reversed(chat_ctx.items):
+        if isinstance(item, llm.ChatMessage):
+            return item.role != "user" and any(isinstance(each, llm.FunctionCallOutput) for each in chat_ctx.items)
+        if isinstance(item, llm.FunctionCall) and not item.call_id.endswith(LATER):
+            return True
+    return False
