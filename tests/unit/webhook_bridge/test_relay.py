@@ -14,7 +14,7 @@ from meetai_contracts.events import DomainEvent
 from meetai_servicekit.health import NotReadyError
 from meetai_webhook_bridge.domain.delivery import ClaimedEvent
 from meetai_webhook_bridge.relay import POLL_SECONDS, STALLED_SECONDS, Relay, watch_backlog
-from meetai_webhook_bridge.usecases.deliver import DeliverDueEvents
+from meetai_webhook_bridge.usecases.deliver import BATCH_EVENTS, DeliverDueEvents
 
 
 class HeldSink(FakeSink):
@@ -133,20 +133,81 @@ async def test_a_send_that_began_is_finished_when_the_relay_is_stopped() -> None
     assert relaying.inbox.rows["event-1"].state == "sent"
 
 
-async def test_the_relay_isnt_ready_when_it_hasnt_come_round() -> None:
-    """Before it runs, and when a turn takes far too long."""
+async def test_nobody_waits_for_a_send_that_hangs() -> None:
+    """It keeps its place, and the others are sent meanwhile, also those that come later."""
+    sink = FakeSink()
+    let_go = asyncio.Event()
+    send = sink.send
+
+    async def send_or_hang(event: DomainEvent) -> None:
+        if event.id == "event-0":
+            await let_go.wait()
+        await send(event)
+
+    sink.send = send_or_hang  # type: ignore[method-assign]  # a sink of this kind
+    relaying = Relaying(sink)
+    for number in range(3):
+        await relaying.accept(number)
+    async with relaying.running():
+        await relaying.until_sent(2, seconds=10)
+        for number in range(3, 3 * BATCH_EVENTS):
+            await relaying.accept(number)
+        relaying.relay.wake()
+        await relaying.until_sent(3 * BATCH_EVENTS - 1, seconds=10)
+        assert relaying.inbox.rows["event-0"].state == "pending"
+        let_go.set()
+        await relaying.until_sent(3 * BATCH_EVENTS, seconds=10)
+
+
+async def test_no_more_is_claimed_than_can_be_sent_when_all_hang() -> None:
+    """A lease isn't taken for what would only wait."""
     sink = HeldSink()
     relaying = Relaying(sink)
-    with pytest.raises(NotReadyError):
-        await relaying.relay.check_running()
-    await relaying.accept(1)
+    for number in range(2 * BATCH_EVENTS):
+        await relaying.accept(number)
     async with relaying.running():
         await sink.began.wait()
+        await relaying.settle()
+        assert sum(row.attempts for row in relaying.inbox.rows.values()) == BATCH_EVENTS
+        sink.let_go.set()
+        await relaying.until_sent(2 * BATCH_EVENTS, seconds=10)
+
+
+async def test_the_relay_ends_when_a_delivery_fails_in_a_way_that_nobody_thought_of() -> None:
+    """Rather than going on half dead: the process ends with it, and another begins."""
+    sink = FakeSink()
+
+    async def fail(event: DomainEvent) -> None:
+        raise ZeroDivisionError
+
+    sink.send = fail  # type: ignore[method-assign]  # a sink of this kind
+    relaying = Relaying(sink)
+    await relaying.accept(1)
+    async with relaying.running() as task:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(task, 10)
+
+
+async def test_the_relay_isnt_ready_when_it_hasnt_come_round() -> None:
+    """Before it runs, and when a turn takes far too long."""
+    relaying = Relaying(FakeSink())
+    began, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hang(*, limit: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
+        began.set()
+        await let_go.wait()
+        return []
+
+    relaying.inbox.claim_due = hang  # type: ignore[method-assign]  # a claim of this kind
+    with pytest.raises(NotReadyError):
+        await relaying.relay.check_running()
+    async with relaying.running():
+        await began.wait()
         await relaying.relay.check_running()
         relaying.clock.advance(STALLED_SECONDS + 1)
         with pytest.raises(NotReadyError):
             await relaying.relay.check_running()
-        sink.let_go.set()
+        let_go.set()
 
 
 async def test_the_backlog_is_measured_again_when_the_store_was_away() -> None:

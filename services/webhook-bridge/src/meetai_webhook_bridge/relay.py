@@ -22,7 +22,7 @@ POLL_SECONDS: Final = 1.0
 STORE_AWAY: Final = Backoff(first_seconds=0.5, limit_seconds=5.0)
 BACKLOG_SECONDS: Final = 5.0
 STALLED_SECONDS: Final = 30.0
-"""A turn takes 8 s at most: a claim 1.5 s, a send 4 s, the mark 1.5 s, the wait 1 s."""
+"""A turn takes 7 s at most: a claim 1.5 s, and the wait, 1 s or up to 5 s while the store is away."""
 
 log = structlog.get_logger()
 
@@ -48,21 +48,24 @@ class Relay:
         self._woken.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled; then finish what is being sent rather than cut it off and repeat it."""
         failures = 0
-        while True:
-            self._last_turn_seconds = self._monotonic_seconds()
-            self._woken.clear()
-            try:
-                delivered = await self._turn()
-            except StoreAwayError as error:
-                failures += 1
-                log.warning("relay_store_away", failures=failures, reason=str(error))
-                await asyncio.sleep(STORE_AWAY.wait_seconds(failures, self._random))
-                continue
-            failures = 0
-            if delivered == 0:
-                await self._wait()
+        try:
+            while True:
+                self._last_turn_seconds = self._monotonic_seconds()
+                self._woken.clear()
+                try:
+                    begun = await self._begin()
+                except StoreAwayError as error:
+                    failures += 1
+                    log.warning("relay_store_away", failures=failures, reason=str(error))
+                    await asyncio.sleep(STORE_AWAY.wait_seconds(failures, self._random))
+                    continue
+                failures = 0
+                if begun == 0:
+                    await self._wait()
+        finally:
+            await self._deliver_due.finish()
 
     async def check_running(self) -> None:
         """Readiness.
@@ -74,9 +77,9 @@ class Relay:
         if last is None or self._monotonic_seconds() - last > STALLED_SECONDS:
             raise NotReadyError("the relay has stalled")
 
-    async def _turn(self) -> int:
-        """One batch. Sends are bounded, so at shutdown they are waited for rather than cut off and repeated."""
-        turn = asyncio.create_task(self._deliver_due.deliver(), name="relay turn")
+    async def _begin(self) -> int:
+        """Claim and begin. What was claimed is begun also at shutdown, or it would have to wait for its lease to end."""
+        turn = asyncio.create_task(self._deliver_due.begin(self.wake), name="relay turn")
         try:
             return await asyncio.shield(turn)
         except asyncio.CancelledError:

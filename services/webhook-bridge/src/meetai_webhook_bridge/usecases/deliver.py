@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -41,18 +42,45 @@ class DeliverDueEvents:
         self._measures = measures
         self._random = random
         self._monotonic_seconds = monotonic_seconds
+        self._sending: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
 
-    async def deliver(self) -> int:
-        """Try a batch of what is due; returns how many were tried. No transaction is open while one is sent.
+    async def begin(self, on_done: Callable[[], None]) -> int:
+        """Begin to send what is due, beside what is being sent; returns how many. No transaction is open while one is sent.
+
+        Whoever hangs keeps a place, and nobody waits for them. `on_done` is called as each comes to its end.
 
         Raises:
             StoreAwayError: nothing could be claimed.
         """
-        batch = await self._outbox.claim_due(limit=BATCH_EVENTS, lease_seconds=LEASE_SECONDS)
-        async with asyncio.TaskGroup() as group:
-            for claimed in batch:
-                group.create_task(self._deliver(claimed), name=f"deliver {claimed.event.id}")
+        if self._failure is not None:
+            raise self._failure
+        free = BATCH_EVENTS - len(self._sending)
+        if free == 0:
+            return 0
+        batch = await self._outbox.claim_due(limit=free, lease_seconds=LEASE_SECONDS)
+        for claimed in batch:
+            task = asyncio.create_task(self._deliver(claimed), name=f"deliver {claimed.event.id}")
+            self._sending.add(task)
+            task.add_done_callback(partial(self._ended, on_done))
         return len(batch)
+
+    async def finish(self) -> None:
+        """Wait until nothing is being sent any more; every send is bounded."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    async def deliver(self) -> int:
+        """Begin, and finish."""
+        begun = await self.begin(lambda: None)
+        await self.finish()
+        return begun
+
+    def _ended(self, on_done: Callable[[], None], task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failure = failure  # a fault of ours: the process ends with it
+        on_done()
 
     async def _deliver(self, claimed: ClaimedEvent) -> None:
         started = self._monotonic_seconds()
