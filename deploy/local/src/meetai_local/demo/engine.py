@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from meetai_contracts.api import Integrity, StoredLine, TokenRequest, TokenResponse, TranscriptPage
+from meetai_contracts.api import Integrity, LedgerPage, StoredLine, TokenRequest, TokenResponse, TranscriptPage
+from meetai_contracts.ledger import MeetingLife
 
 _TIMEOUT_SECONDS: Final = 10.0
 _MAX_PAGES: Final = 1_000
@@ -32,12 +33,13 @@ class Engine:
     """The services of one deployment: `async with Engine(env) as engine`.
 
     Args:
-        env: Holds `TOKEN_URL`, `TRANSCRIPT_INGEST_URL` and `SERVICE_KEY`, as `make up` writes them to `.local/env`.
+        env: Holds `TOKEN_URL`, `TRANSCRIPT_INGEST_URL`, `WEBHOOK_BRIDGE_URL` and `SERVICE_KEY`, as `make up` writes them to `.local/env`.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._token_url = env["TOKEN_URL"]
         self._ingest_url = env["TRANSCRIPT_INGEST_URL"]
+        self._bridge_url = env["WEBHOOK_BRIDGE_URL"]
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {env['SERVICE_KEY']}"}, timeout=_TIMEOUT_SECONDS, trust_env=False
         )
@@ -83,6 +85,25 @@ class Engine:
             EngineError: refused or unreachable.
         """
         return await self._ask("GET", self._read_url(meeting_id, "integrity"), Integrity)
+
+    async def life(self, meeting_id: str) -> MeetingLife:
+        """When what happened to the meeting's rooms.
+
+        Raises:
+            EngineError: refused or unreachable.
+        """
+        return await self._ask("GET", f"{self._ledger_url(meeting_id)}/life", MeetingLife)
+
+    async def events(self, meeting_id: str) -> LedgerPage:
+        """What became of the meeting's events, newest first.
+
+        Raises:
+            EngineError: refused or unreachable.
+        """
+        return await self._ask("GET", f"{self._ledger_url(meeting_id)}/events", LedgerPage)
+
+    def _ledger_url(self, meeting_id: str) -> str:
+        return f"{self._bridge_url}/v1/meetings/{quote(meeting_id, safe='')}"
 
     def _read_url(self, meeting_id: str, resource: str) -> str:
         return f"{self._ingest_url}/v1/meetings/{quote(meeting_id, safe='')}/{resource}"

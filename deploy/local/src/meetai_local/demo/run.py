@@ -26,6 +26,7 @@ from meetai_local.console import Console as StackConsole
 from meetai_local.demo.captions import CaptionPrinter, speaker_colours
 from meetai_local.demo.cues import MAX_SPEAKERS, MIN_SPEAKERS, Plan, plan_meeting
 from meetai_local.demo.engine import Engine, EngineError
+from meetai_local.demo.ledger import print_ledger
 from meetai_local.demo.meeting import Meeting
 from meetai_local.demo.outcome import await_outcome
 from meetai_local.demo.participant import ParticipantError
@@ -96,7 +97,9 @@ async def hold_meeting(env: Mapping[str, str], plan: Plan, console: Console) -> 
         )
         events = functools.partial(received_events, base_url=base_url)
         outcome = await await_outcome(engine, meeting_id, events, approval=True)
+        life, ledger = await engine.life(meeting_id), await engine.events(meeting_id)
     verdict = judge(result, outcome, receiver=receiver)
+    print_ledger(console, life, ledger)
     print_report(console, verdict, started_ms=result.started_ms, colours=colours)
     return verdict
 
