@@ -1,4 +1,4 @@
-"""`python -m tests.bench [agent | ingest | token] …`: measure, print a table, and write it as JSON beside."""
+"""`python -m tests.bench [agent | bridge | ingest | token] …`: measure, print a table, and write it as JSON beside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.bench.agent import run as agent
+from tests.bench.bridge import run as bridge
 from tests.bench.comparing import Report, Row, machine, save, shown
 from tests.bench.ingest import run as ingest
 from tests.bench.token import run as token
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / ".local" / "bench"
 def main() -> None:
     """Exit 0 whatever the figures are; anything else means that something is broken."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure, beside peers in the same run.")
-    parser.add_argument("bench", choices=["agent", "ingest", "token"], help="what to measure")
+    parser.add_argument("bench", choices=["agent", "bridge", "ingest", "token"], help="what to measure")
     parser.add_argument("--repeat", type=int, default=3, help="times that each pair is measured")
     parser.add_argument("--lines", type=int, default=ingest.Scale().lines, help="ingest: lines of a prefilled stream")
     parser.add_argument(
@@ -32,6 +33,10 @@ def main() -> None:
         hearing = agent.Scale(rounds=arguments.repeat, meetings=arguments.meetings)
         measured = agent.run(hearing, FOLDER)
         conditions = f"{hearing.rounds} times {hearing.finals} captions, {hearing.meetings} meetings"
+    elif arguments.bench == "bridge":
+        accepting = bridge.Scale(repeat=arguments.repeat)
+        measured = bridge.run(accepting, FOLDER)
+        conditions = f"{accepting.webhooks:,} webhooks, {accepting.stored:,} stored, each {accepting.repeat} times"
     elif arguments.bench == "token":
         asking = token.Scale(rounds=arguments.repeat)
         measured = token.run(asking, FOLDER)

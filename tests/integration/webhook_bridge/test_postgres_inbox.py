@@ -16,7 +16,7 @@ from tests.unit.webhook_bridge.rooms_suite import AT, RoomsSuite, facts
 
 from meetai_servicekit import postgres
 from meetai_servicekit.streams import Arrival
-from meetai_webhook_bridge.adapters.postgres import MAX_WAITING, MIGRATIONS, SCHEMA
+from meetai_webhook_bridge.adapters.postgres import MAX_AT_ONCE, MIGRATIONS, SCHEMA
 from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
 from meetai_webhook_bridge.adapters.postgres_ledger import PostgresLedger
 from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
@@ -30,9 +30,7 @@ FAST_SECONDS = 3.0
 
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[PostgresAll]:
-    pool = postgres.create_pool(
-        database_url, schema=SCHEMA, min_size=2, max_size=4, max_waiting=MAX_WAITING, application="test"
-    )
+    pool = postgres.create_pool(database_url, schema=SCHEMA, min_size=2, max_size=4, application="test")
     async with pool:
         yield PostgresAll(pool)
 
@@ -105,6 +103,24 @@ async def test_nobody_queues_for_long_when_the_store_is_away() -> None:
         assert all(isinstance(refusal, StoreAwayError) for refusal in refusals)
 
 
+async def test_the_store_comes_back_when_many_waited_for_it_while_it_was_away(postgres_server: EmbeddedServer) -> None:
+    """Longer than the pool tries to connect by itself: those who gave up must not keep it from trying again."""
+    await asyncio.to_thread(postgres.migrate, postgres_server.url, schema=SCHEMA, migrations=MIGRATIONS)
+    async with opened(postgres_server.url) as inbox:
+        assert await inbox.accept(webhook("EV_1"), None)
+        await asyncio.to_thread(postgres_server.kill)
+        refused = 0
+        away_until = time.monotonic() + 2.5 * postgres.RECONNECT_SECONDS
+        while time.monotonic() < away_until:
+            burst = (inbox.accept(webhook(f"EV_{refused}"), None) for _ in range(MAX_AT_ONCE))
+            refused += sum(
+                isinstance(each, StoreAwayError) for each in await asyncio.gather(*burst, return_exceptions=True)
+            )
+        assert refused > MAX_AT_ONCE
+        await asyncio.to_thread(postgres_server.start)
+        await _until_accepted(inbox, "EV_back")
+
+
 async def _seconds_until_refused(inbox: PostgresInbox) -> float:
     started = time.monotonic()
     with pytest.raises(StoreAwayError):
@@ -118,5 +134,6 @@ async def _until_accepted(inbox: PostgresInbox, webhook_id: str) -> None:
             try:
                 await inbox.accept(webhook(webhook_id), None)
             except StoreAwayError:
-                continue  # each call waits for a connection by itself
+                await asyncio.sleep(0)  # a call waits for a connection by itself, or is refused at once
+                continue
             return
