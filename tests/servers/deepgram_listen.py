@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import WSMsgType, web
+from tests.servers.provider_server import ProviderServer
 from tests.servers.spoken_reference import BYTES_A_SECOND, Word
 
 KEY = "dg-key-for-tests"
@@ -43,56 +42,32 @@ class Listened:
         self.kinds: list[str] = []
 
 
-class DeepgramServer:
-    """Listens on a free port of 127.0.0.1 while its context is open.
+class DeepgramServer(ProviderServer[Fault]):
+    """A `ProviderServer`; what it has beside that is named here.
 
     Args:
         words_in: The words of some audio. May take its time: it is called in a thread.
 
     Attributes:
-        faults: What happens to the next connections, in order; those after the last go well.
-        always: What happens to every connection beyond those; for outages.
         attempts: Connections asked for.
         listened: Connections accepted.
         open: Connections that are open now.
     """
 
     def __init__(self, words_in: Callable[[bytes], list[Word]]) -> None:
-        self.faults: deque[Fault] = deque()
-        self.always: Fault = "none"
+        super().__init__([web.get("/v1/listen", self._listen)], well="none")
         self.attempts = 0
         self.listened: list[Listened] = []
         self.open = 0
-        self.base_url = ""
         self._words_in = words_in
-        self._runner: web.AppRunner | None = None
-        self._over = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/v1/listen", self._listen)
-        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.base_url = f"http://127.0.0.1:{port}/v1"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        self._over.set()
-        await self._runner.cleanup()
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         self.attempts += 1
-        fault = self.faults.popleft() if self.faults else self.always
+        fault = self._next_fault()
         if fault in {"401", "429", "500"} or request.headers.get("Authorization") != f"Token {KEY}":
             return web.json_response({"err_code": "REFUSED"}, status=int(fault) if fault.isdigit() else 401)
         if fault == "hang at connect":
-            await self._over.wait()
+            await self._hang()
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         listened = Listened(dict(request.query))

@@ -5,13 +5,11 @@ Sources: developers.deepgram.com/reference/text-to-speech/speak-streaming, …/s
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import deque
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from aiohttp import WSMsgType, web
+from tests.servers.provider_server import ProviderServer
 
 KEY = "dg-key-for-tests"
 RATE = 24_000
@@ -19,45 +17,22 @@ RATE = 24_000
 Fault = Literal["none", "401", "429", "500", "hang", "cut", "cut midway", "garbage", "error"]
 
 
-class SpeakServer:
-    """Listens on a free port of 127.0.0.1 while its context is open.
+class SpeakServer(ProviderServer[Fault]):
+    """A `ProviderServer`; what it has beside that is named here.
 
     Attributes:
-        faults: What happens to the next connections, in order; those after the last go well.
-        always: What happens to every connection beyond those.
         models: The model of each connection.
         spoken: The texts, one a flush.
     """
 
     def __init__(self) -> None:
-        self.faults: deque[Fault] = deque()
-        self.always: Fault = "none"
+        super().__init__([web.get("/v1/speak", self._connect), web.post("/v1/speak", self._post)], well="none")
         self.models: list[str] = []
         self.spoken: list[str] = []
-        self.base_url = ""
-        self._runner: web.AppRunner | None = None
-        self._over = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/v1/speak", self._connect)
-        app.router.add_post("/v1/speak", self._post)
-        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        self._over.set()
-        await self._runner.cleanup()
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         self.models.append(request.query["model"])
-        fault = self.faults.popleft() if self.faults else self.always
+        fault = self._next_fault()
         if fault.isdigit() or request.headers.get("Authorization") != f"Token {KEY}":
             return web.Response(status=int(fault) if fault.isdigit() else 401)
         assert (request.query["encoding"], request.query["sample_rate"]) == ("linear16", str(RATE))
@@ -82,9 +57,9 @@ class SpeakServer:
     async def _post(self, request: web.Request) -> web.StreamResponse:
         """What a fallback tries, to see whether the provider is back."""
         self.models.append(request.query["model"])
-        fault = self.faults.popleft() if self.faults else self.always
+        fault = self._next_fault()
         if fault == "hang":
-            await self._over.wait()
+            await self._hang()
         if fault != "none":
             return web.Response(status=int(fault) if fault.isdigit() else 500)
         self.spoken.append((await request.json())["text"])
@@ -93,7 +68,7 @@ class SpeakServer:
     async def _say(self, socket: web.WebSocketResponse, request: web.Request, fault: Fault) -> None:
         match fault:
             case "hang":
-                await self._over.wait()
+                await self._hang()
             case "cut" | "cut midway":
                 if fault == "cut midway":
                     await socket.send_bytes(_tone(0.5))

@@ -5,16 +5,15 @@ Sources: platform.openai.com/docs/api-reference/chat/streaming, …/audio/create
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
 import wave
 from collections import deque
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
+from tests.servers.provider_server import ProviderServer
 
 KEY = "sk-for-tests"
 RATE = 24_000
@@ -24,53 +23,32 @@ PIECE_BYTES = 4_800
 Fault = Literal["none", "401", "429", "500", "hang", "cut", "cut midway", "garbage", "empty", "tool"]
 
 
-class OpenAIServer:
-    """Listens on a free port of 127.0.0.1 while its context is open.
+class OpenAIServer(ProviderServer[Fault]):
+    """A `ProviderServer`; what it has beside that is named here.
 
     Attributes:
         says: What the model answers, a token a word.
         tool: The name and arguments of the call that the fault `tool` makes instead.
-        faults: What happens to the next requests for an answer, in order; those after the last go well.
-        always: What happens to every request for an answer beyond those.
         speech_faults, speech_always: The same for requests for speech.
         ignores_stream_format: Answers with plain audio whatever was asked for, as compatible servers do.
         asked, spoken: The bodies of the requests.
     """
 
     def __init__(self) -> None:
+        super().__init__(
+            [web.post("/v1/chat/completions", self._complete), web.post("/v1/audio/speech", self._speak)], well="none"
+        )
         self.says = "It is ten past twelve."
         self.tool: tuple[str, dict[str, Any]] = ("", {})
-        self.faults: deque[Fault] = deque()
-        self.always: Fault = "none"
         self.speech_faults: deque[Fault] = deque()
         self.speech_always: Fault = "none"
         self.ignores_stream_format = False
         self.asked: list[dict[str, Any]] = []
         self.spoken: list[dict[str, Any]] = []
-        self.base_url = ""
-        self._runner: web.AppRunner | None = None
-        self._over = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._complete)
-        app.router.add_post("/v1/audio/speech", self._speak)
-        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._runner is not None
-        self._over.set()
-        await self._runner.cleanup()
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
-        fault = self.faults.popleft() if self.faults else self.always
+        fault = self._next_fault()
         if (refused := await self._refuse(request, fault)) is not None:
             return refused
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -124,7 +102,7 @@ class OpenAIServer:
         if fault.isdigit() or request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"error": {"message": "refused"}}, status=int(fault) if fault.isdigit() else 401)
         if fault == "hang":
-            await self._over.wait()
+            await self._hang()
         if fault == "cut":
             _abort(request)
         return None
