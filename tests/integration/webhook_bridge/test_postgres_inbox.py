@@ -16,7 +16,7 @@ from tests.unit.webhook_bridge.rooms_suite import AT, RoomsSuite, facts
 
 from meetai_servicekit import postgres
 from meetai_servicekit.streams import Arrival
-from meetai_webhook_bridge.adapters.postgres import MAX_AT_ONCE, MIGRATIONS, SCHEMA
+from meetai_webhook_bridge.adapters.postgres import MAX_WAITING, MIGRATIONS, SCHEMA
 from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
 from meetai_webhook_bridge.adapters.postgres_ledger import PostgresLedger
 from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
@@ -30,7 +30,9 @@ FAST_SECONDS = 3.0
 
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[PostgresAll]:
-    pool = postgres.create_pool(database_url, schema=SCHEMA, min_size=2, max_size=4, application="test")
+    pool = postgres.create_pool(
+        database_url, schema=SCHEMA, min_size=2, max_size=4, max_waiting=MAX_WAITING, application="test"
+    )
     async with pool:
         yield PostgresAll(pool)
 
@@ -112,11 +114,11 @@ async def test_the_store_comes_back_when_many_waited_for_it_while_it_was_away(po
         refused = 0
         away_until = time.monotonic() + 2.5 * postgres.RECONNECT_SECONDS
         while time.monotonic() < away_until:
-            burst = (inbox.accept(webhook(f"EV_{refused}"), None) for _ in range(MAX_AT_ONCE))
+            burst = (inbox.accept(webhook(f"EV_{refused}"), None) for _ in range(MAX_WAITING))
             refused += sum(
                 isinstance(each, StoreAwayError) for each in await asyncio.gather(*burst, return_exceptions=True)
             )
-        assert refused > MAX_AT_ONCE
+        assert refused > MAX_WAITING
         await asyncio.to_thread(postgres_server.start)
         await _until_accepted(inbox, "EV_back")
 

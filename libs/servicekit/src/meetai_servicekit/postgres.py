@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, LiteralString, cast
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ import structlog
 import yoyo
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, TooManyRequests
 
 from meetai_servicekit.health import NotReadyError
 
@@ -35,6 +36,40 @@ Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Queries = Mapping[str, LiteralString]
 
 log = structlog.get_logger()
+
+
+class _GatedPool(AsyncConnectionPool[AsyncConnection[TupleRow]]):
+    """A pool that so many callers may hold a connection of or wait for; while none is to be had, one at a time asks again.
+
+    Not the pool's own `max_waiting`: callers that gave up stay in its queue until there is a connection (psycopg-pool 3.3.3),
+    and while the queue is full it doesn't try to connect. After an outage under load it stayed dead for good [M].
+    """
+
+    at_once: float = math.inf
+    _callers = 0
+    _is_away = False
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncGenerator[AsyncConnection[TupleRow]]:  # noqa: ASYNC109 - as the pool's own
+        """See `AsyncConnectionPool.connection`.
+
+        Raises:
+            TooManyRequests: as many as may are waiting; nothing was tried.
+        """
+        if self._callers >= (1 if self._is_away and self.at_once < math.inf else self.at_once):
+            raise TooManyRequests("others are waiting for it")
+        self._callers += 1
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    connection = await stack.enter_async_context(super().connection(timeout))
+                except psycopg.OperationalError:
+                    self._is_away = True
+                    raise
+                self._is_away = False
+                yield connection
+        finally:
+            self._callers -= 1
 
 
 def load_queries(file: Path) -> Queries:
@@ -54,12 +89,13 @@ def create_pool(
     min_size: int,
     max_size: int,
     application: str,
-    max_waiting: int = 0,
+    max_waiting: int | None = None,
     trusted_seconds: float = 0,
 ) -> Pool:
     """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away.
 
-    `max_waiting` callers may wait for a connection, 0 for any number; one more is refused at once.
+    `max_waiting` callers may wait for a connection, None for any number; one more is refused at once, with
+    `psycopg_pool.TooManyRequests`, which is an `OperationalError`.
 
     A connection that answered within the last `trusted_seconds` is handed out without being asked again, which saves a round
     trip. Only for callers that try again: one that has been lost meanwhile fails them.
@@ -72,12 +108,11 @@ def create_pool(
             answered[connection] = now
 
     answered: WeakKeyDictionary[AsyncConnection[TupleRow], float] = WeakKeyDictionary()
-    return AsyncConnectionPool(
+    pool = _GatedPool(
         database_url,
         open=False,
         min_size=min_size,
         max_size=max_size,
-        max_waiting=max_waiting,
         timeout=POOL_TIMEOUT_SECONDS,
         reconnect_timeout=RECONNECT_SECONDS,
         name=application,
@@ -89,6 +124,9 @@ def create_pool(
             f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
         },
     )
+    if max_waiting is not None:
+        pool.at_once = max_size + max_waiting
+    return pool
 
 
 def migrate(database_url: str, *, schema: str, migrations: Path) -> int:

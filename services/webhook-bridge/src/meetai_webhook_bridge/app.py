@@ -34,6 +34,7 @@ from meetai_webhook_bridge.adapters.livekit_rooms import LiveKitRooms
 from meetai_webhook_bridge.adapters.livekit_webhook import KeyPair, LiveKitWebhookReader
 from meetai_webhook_bridge.adapters.postgres import (
     MAX_CONNECTIONS,
+    MAX_WAITING,
     MIGRATIONS,
     SCHEMA,
 )
@@ -112,6 +113,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         schema=SCHEMA,
         min_size=2,
         max_size=MAX_CONNECTIONS,
+        max_waiting=MAX_WAITING,
         application=NAME,
     )
     grace = timedelta(seconds=settings.room_grace_seconds)

@@ -6,8 +6,7 @@ Owns deadlines and the translation of the driver's errors. Must not decide what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,13 +25,9 @@ UNREADABLE: Final = "unreadable"
 """What the ledger calls an entry that isn't an event: no name that Inngest could get."""
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 MAX_CONNECTIONS: Final = 8
-MAX_AT_ONCE: Final = 72
-"""Callers with a connection or waiting for one; the next is told at once that the database is away. Eight connections serve
-this many within 0.1 s at 10 ms a commit, so that only a dead pool has such a queue.
-
-Not the pool's own `max_waiting`: callers that gave up stay in its queue until there is a connection (psycopg-pool 3.3.3), and
-while the queue is full it doesn't try to connect. After an outage under load it stayed dead for good [M].
-"""
+MAX_WAITING: Final = 64
+"""Callers; the next is told at once that the database is away. Eight connections serve this many within 0.1 s at 10 ms a commit,
+so that only a dead pool has such a queue."""
 CONNECTION_SECONDS: Final = 1.0
 DEADLINE_SECONDS: Final = 1.5
 """LiveKit has given up after 15 s and five attempts (FACTS, webhooks): each must be answered soon, whatever the database does."""
@@ -53,8 +48,6 @@ class PostgresStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._ending: set[asyncio.Task[Any]] = set()
-        self._at_once = 0
-        self._is_away = False
 
     async def _fetch(self, query: str, row: Mapping[str, Any]) -> list[TupleRow]:
         async def fetch(connection: AsyncConnection[TupleRow]) -> list[TupleRow]:
@@ -90,31 +83,12 @@ class PostgresStore:
 
     async def _transact(self, work: Work[T]) -> T:
         try:
-            async with self._connection() as connection:
+            async with self._pool.connection(timeout=CONNECTION_SECONDS) as connection:
                 return await work(connection)
         except psycopg.DataError as error:
             raise MalformedWebhookError(type(error).__name__) from error
         except psycopg.Error as error:
             raise StoreAwayError(type(error).__name__) from error
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
-        """A connection and a transaction. While there is none to be had, one caller at a time finds out whether there is again."""
-        if self._at_once >= (1 if self._is_away else MAX_AT_ONCE):
-            raise StoreAwayError("others are waiting for it")
-        self._at_once += 1
-        try:
-            async with AsyncExitStack() as stack:
-                try:
-                    pooled = self._pool.connection(timeout=CONNECTION_SECONDS)
-                    connection = await stack.enter_async_context(pooled)
-                except psycopg.OperationalError:
-                    self._is_away = True
-                    raise
-                self._is_away = False
-                yield connection
-        finally:
-            self._at_once -= 1
 
     def _leave_to_end(self, task: asyncio.Task[Any]) -> None:
         def ended(task: asyncio.Task[Any]) -> None:
