@@ -10,7 +10,6 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from meetai_contracts.codec import encode_json
 from meetai_contracts.dead_letters import Redriven
+from meetai_servicekit.arguments import instant, positive_number
 from meetai_transcript_ingest.domain.errors import BadCursorError, LetterGoneError, TryLaterError
 from meetai_transcript_ingest.domain.letters import MAX_LETTERS, LetterFilter, letter_number
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list | show | redrive | discard")
     listing = verbs.add_parser("list", help="metadata, newest first; never what was said")
-    listing.add_argument("--limit", type=_positive, help="this many at most")
+    listing.add_argument("--limit", type=positive_number, help="this many at most")
     show = verbs.add_parser("show", help="what a letter holds: what was said")
     redrive = verbs.add_parser("redrive", help="store it after all; what still can't be stored stays")
     redrive.add_argument("--all", action="store_true", help="every letter, or those that the filters leave")
@@ -138,10 +138,10 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--reason", help="only letters that died of this")
         verb.add_argument("--meeting", help="only letters of this meeting id")
         verb.add_argument(
-            "--from", dest="died_from", type=_instant, metavar="TIME", help="only those that died then or later"
+            "--from", dest="died_from", type=instant, metavar="TIME", help="only those that died then or later"
         )
         verb.add_argument(
-            "--before", dest="died_before", type=_instant, metavar="TIME", help="only those that died earlier"
+            "--before", dest="died_before", type=instant, metavar="TIME", help="only those that died earlier"
         )
     return parser
 
@@ -151,20 +151,6 @@ def _letter_number(text: str) -> int:
         return letter_number(text)
     except BadCursorError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a number of at least 1")
-    return int(text)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be ISO 8601, as in 2026-11-23T09:00Z") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _write(message: msgspec.Struct) -> None:

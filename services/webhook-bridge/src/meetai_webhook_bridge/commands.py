@@ -10,7 +10,6 @@ import argparse
 import getpass
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 
 from meetai_contracts.codec import encode_json
 from meetai_contracts.ledger import ReplayRequest
+from meetai_servicekit.arguments import instant, positive_number
 from meetai_webhook_bridge.domain.errors import BridgeError
 from meetai_webhook_bridge.ports import LedgerQuery
 from meetai_webhook_bridge.usecases.replay import ReplayEvents, position
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list | life | replay")
     listing = verbs.add_parser("list", help="newest first")
-    listing.add_argument("--limit", type=_positive, default=100, help="this many at most (100)")
+    listing.add_argument("--limit", type=positive_number, default=100, help="this many at most (100)")
     life = verbs.add_parser("life", help="when what happened to a meeting")
     life.add_argument("meeting", metavar="MEETING")
     replay = verbs.add_parser("replay", help="deliver again, under the same id")
@@ -104,23 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--state", choices=states, help="only those in this state")
         verb.add_argument("--name", help="only those of this name")
         verb.add_argument("--meeting", help="only those of this meeting id")
-        verb.add_argument("--from", dest="received_from", type=_instant, metavar="TIME", help="received then or later")
-        verb.add_argument("--before", dest="received_before", type=_instant, metavar="TIME", help="received earlier")
+        verb.add_argument("--from", dest="received_from", type=instant, metavar="TIME", help="received then or later")
+        verb.add_argument("--before", dest="received_before", type=instant, metavar="TIME", help="received earlier")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a number of at least 1")
-    return int(text)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be ISO 8601, as in 2026-11-23T09:00Z") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _write(message: msgspec.Struct) -> None:
