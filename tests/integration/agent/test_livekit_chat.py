@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -9,7 +10,7 @@ import pytest
 from livekit import api, rtc
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 from meetai_agent.adapters import livekit_chat
 from meetai_agent.adapters.livekit_chat import CHAT_TOPIC, MAX_MESSAGE_CHARACTERS, MAX_WAITING, RoomChat
@@ -43,9 +44,24 @@ async def bench(livekit: EmbeddedServer) -> AsyncIterator[Bench]:
             await room.connect(livekit.url, token.to_jwt())
             stack.push_async_callback(room.disconnect)
             rooms.append(room)
-        bench = Bench(*rooms)
+        maya, agent = rooms
+        await hears(agent, maya)
+        await hears(maya, agent)
+        bench = Bench(maya, agent)
         stack.push_async_callback(bench.chat.aclose)
         yield bench
+
+
+async def hears(listener: rtc.Room, sender: rtc.Room) -> None:
+    """Wait until what one sends reaches the other: being connected doesn't say so yet, and what comes earlier is dropped."""
+    heard = asyncio.Event()
+    listener.once("data_received", lambda _packet: heard.set())
+
+    async def has_heard() -> bool:
+        await sender.local_participant.publish_data(b"?", topic="reachable")
+        return heard.is_set()
+
+    await eventually(has_heard, seconds=30)
 
 
 async def test_messages_go_both_ways_when_somebody_writes(bench: Bench) -> None:

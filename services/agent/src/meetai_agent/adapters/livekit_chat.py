@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -36,6 +37,7 @@ class RoomChat:
         self._room = room
         self._on_message: OnMessage | None = None
         self._reading: set[asyncio.Task[None]] = set()
+        self._latest: dict[str, asyncio.Task[None]] = {}
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
         self._added = asyncio.Event()
         self._sending = asyncio.create_task(self._send_all(), name="chat")
@@ -63,11 +65,18 @@ class RoomChat:
         if len(self._reading) >= MAX_READING:
             log.warning("chat_message_refused", identity=identity)
             return
-        task = asyncio.create_task(self._read(reader, identity), name="chat-read")
+        reading = self._read(reader, identity, before=self._latest.get(identity))
+        task = self._latest[identity] = asyncio.create_task(reading, name="chat-read")
         self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        task.add_done_callback(partial(self._forget, identity))
 
-    async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
+    def _forget(self, identity: str, task: asyncio.Task[None]) -> None:
+        self._reading.discard(task)
+        if self._latest.get(identity) is task:
+            del self._latest[identity]
+
+    async def _read(self, reader: rtc.TextStreamReader, identity: str, *, before: asyncio.Task[None] | None) -> None:
+        """Messages are received side by side, and a person's are given on in the order in which they began."""
         text = ""
         try:
             async with asyncio.timeout(READ_SECONDS):
@@ -76,6 +85,8 @@ class RoomChat:
                     if len(text) > MAX_MESSAGE_CHARACTERS:
                         self.write(f"That is too long for me: at most {MAX_MESSAGE_CHARACTERS:,} characters, please.")
                         return
+            if before is not None:
+                await asyncio.wait({before})
             if self._on_message is not None:
                 self._on_message(identity, text)
         except Exception:
