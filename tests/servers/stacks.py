@@ -12,14 +12,19 @@ from meetai_local.settings import Ports, StackSettings
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def stack_settings(tmp_path_factory: pytest.TempPathFactory) -> StackSettings:
-    """For `async with Stack(stack_settings)`. Vary it with `msgspec.structs.replace`; a second stack needs other ports."""
+def settings_in(root: Path) -> StackSettings:
+    """Of a stack that keeps everything in `root`."""
     return StackSettings(
-        root=tmp_path_factory.mktemp("stack"),
+        root=root,
         programs=REPOSITORY / ".local",
         ports=Ports.free(),
         livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
         uv=os.environ.get("MEETAI_UV") or None,
         inngest="recorder",
     )
+
+
+@pytest.fixture(scope="session")
+def stack_settings(tmp_path_factory: pytest.TempPathFactory) -> StackSettings:
+    """For `async with Stack(stack_settings)`. Vary it with `msgspec.structs.replace`; a second stack needs other ports."""
+    return settings_in(tmp_path_factory.mktemp("stack"))

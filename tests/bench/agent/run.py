@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,11 +15,10 @@ from tests.bench.comparing import Figure, Row, compared
 from tests.bench.ingest.paced import percentile
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.stacks import settings_in
 
 from meetai_local.servers import valkey
-from meetai_local.settings import Ports, StackSettings
 
-REPOSITORY = Path(__file__).parents[3]
 PASSWORD = "for-benchmarks-only"
 
 
@@ -43,7 +41,7 @@ def run(scale: Scale, folder: Path) -> Iterator[Row]:
     """Measure, a row at a time."""
     with ExitStack() as opened:
         data = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="agent-")))
-        livekit = opened.enter_context(livekit_server(_settings(data)))
+        livekit = opened.enter_context(livekit_server(settings_in(data / "livekit")))
         yield from _caption_rows(
             asyncio.run(caption_delays(livekit.url, data / "spool", finals=scale.finals, rounds=scale.rounds))
         )
@@ -84,14 +82,3 @@ def _cost_rows(name: str, cost: Cost) -> Iterator[Row]:
     yield Row(f"worker that {name}, {IDLE} idle processes", idle, goal=goals[0], better="lower")
     yield Row("… and for each meeting", session, goal=goals[1], better="lower")
     yield Row("… meetings a core, one talking in each", Figure("jobs", "a core", (1 / cost.session_cores,)))
-
-
-def _settings(folder: Path) -> StackSettings:
-    return StackSettings(
-        root=folder / "livekit",
-        programs=REPOSITORY / ".local",
-        ports=Ports.free(),
-        livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
-        uv=os.environ.get("MEETAI_UV") or None,
-        inngest="recorder",
-    )

@@ -19,9 +19,9 @@ from tests.bench.comparing import Figure, Row, compared
 from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
 from tests.servers.embedded import free_port
 from tests.servers.node import FOLDER, node_program, run_script
+from tests.servers.stacks import settings_in
 from tests.waiting import wait_until
 
-from meetai_local.settings import Ports, StackSettings
 from meetai_servicekit.auth import new_service_key
 
 REPOSITORY = Path(__file__).parents[3]
@@ -59,7 +59,7 @@ def run(scale: Scale, folder: Path) -> Iterator[Row]:
         raise RuntimeError("no node and npm on this machine")
     with ExitStack() as opened:
         data = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="token-")))
-        livekit = opened.enter_context(livekit_server(_settings(data)))
+        livekit = opened.enter_context(livekit_server(settings_in(data / "stack")))
         for title, ensure in (("minting alone", False), ("ensuring the room as well", True)):
             yield from _rows(scale, node, livekit.url, title, ensure=ensure)
 
@@ -140,14 +140,3 @@ def _answers(base: str, process: subprocess.Popen[bytes]) -> bool:
         time.sleep(0.05)
         return False
     return answer.status_code == 201
-
-
-def _settings(folder: Path) -> StackSettings:
-    return StackSettings(
-        root=folder / "stack",
-        programs=REPOSITORY / ".local",
-        ports=Ports.free(),
-        livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
-        uv=os.environ.get("MEETAI_UV") or None,
-        inngest="recorder",
-    )

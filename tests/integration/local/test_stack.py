@@ -6,12 +6,12 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.integration.local.stand_ins import compose
+from tests.waiting import until
 
 from meetai_local import client_environment, lineage
 from meetai_local.console import Console
@@ -24,12 +24,6 @@ from meetai_local.stack import Stack
 def settings(tmp_path: Path) -> StackSettings:
     """A stack of its own."""
     return StackSettings(root=tmp_path, ports=Ports.free())
-
-
-async def _until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # the condition is in other processes
-            await asyncio.sleep(0.02)
 
 
 async def _crash(stack: Stack, part: str) -> None:
@@ -151,8 +145,8 @@ async def test_guardian_is_replaced_when_it_is_killed(settings: StackSettings) -
         guardians = await asyncio.to_thread(_guardians_of, settings.root)
         assert len(guardians) == 1
         os.kill(guardians[0], 9)
-        await _until(lambda: [pid for pid in _guardians_of(settings.root) if pid not in guardians] != [])
-    await _until(lambda: _guardians_of(settings.root) == [])
+        await until(lambda: [pid for pid in _guardians_of(settings.root) if pid not in guardians] != [], seconds=10)
+    await until(lambda: _guardians_of(settings.root) == [], seconds=10)
     assert "the guardian process was ended by SIGKILL; starting another" in out.getvalue()
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.waiting import wait_until
 
 from meetai_servicekit import postgres
 from meetai_servicekit.health import NotReadyError
@@ -38,13 +37,6 @@ def migrations(tmp_path: Path) -> Path:
 def start(url: str, migrations: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", RUN, url, SCHEMA, str(migrations)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def value(url: str, query: str) -> object:
@@ -77,7 +69,7 @@ def test_migration_goes_on_when_a_process_was_killed_in_it(postgres_url: str, mi
     slow.write_text(f"{quick}SELECT pg_sleep(1.5);\n")
     process = start(postgres_url, migrations)
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    wait_until(lambda: bool(value(postgres_url, asleep)))
+    wait_until(lambda: bool(value(postgres_url, asleep)), seconds=PATIENCE_SECONDS)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
     assert value(postgres_url, "SELECT count(*) FROM tested.yoyo_lock") == 1
