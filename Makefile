@@ -31,7 +31,7 @@ BUGS ?=
 # More arguments for pytest, as in `make test PYTEST="-k attribution"`.
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench soak planted check format clean
+.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ check: setup-dev ## Lint, format check, types and import layers
 format: setup-dev ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+docs: $(UV) ## Build the documentation site, strictly, into .local/site
+	@$(UV) sync $(QUIETLY) --locked --inexact --group docs
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m deploy.docs.site
 
 clean: ## Stop the stack and remove .local, .venv and caches
 	@if [ -x .venv/bin/python ]; then $(RUN) down; fi

@@ -17,7 +17,9 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
     """What the sub-commands need."""
 
     database_url: DatabaseUrl
-    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_level: Annotated[
+        str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged.")
+    ] = "INFO"
 
 
 class IngestSettings(HttpSettings, frozen=True, kw_only=True):

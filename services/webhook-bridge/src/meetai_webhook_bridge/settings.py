@@ -87,11 +87,15 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key.")]
     livekit_more_keys: Annotated[MoreKeys, Meta(description="More such keys: key:secret, …")] = MoreKeys()
     service_keys: Annotated[ServiceKeys, Meta(description="Who may call: name:sha256-hex:scope+scope, …")]
-    inngest_dev: InngestDev = InngestDev()
-    inngest_event_key: Secret | None = None
-    inngest_signing_key: Secret | None = None
-    inngest_base_url: Url | None = None
-    inngest_event_api_base_url: Url | None = None
+    inngest_dev: Annotated[
+        InngestDev, Meta(description="Send to an Inngest dev server: 1 for the usual address, or its URL.")
+    ] = InngestDev()
+    inngest_event_key: Annotated[Secret, Meta(description="Event key; required without a dev server.")] | None = None
+    inngest_signing_key: Annotated[Secret, Meta(description="Signing key, for the SDK's own calls.")] | None = None
+    inngest_base_url: Annotated[Url, Meta(description="An Inngest of one's own: its address.")] | None = None
+    inngest_event_api_base_url: (
+        Annotated[Url, Meta(description="Where events go, if that is another address than the base URL.")] | None
+    ) = None
     relay_events: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,64}$")], ...] = ("room_finished",)
     agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
         "meetai"
