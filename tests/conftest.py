@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tests.categories import Categories
 from tests.servers.fixtures import (
@@ -26,6 +27,12 @@ __all__ = [
     "redis_url",
     "stack_settings",
 ]
+
+hypothesis.settings.register_profile(
+    "meetai", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("meetai")
+"""How fast an example is depends on what else the machine does."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,22 +1,15 @@
-"""One example of every message, as an object. The golden files hold the same as bytes.
-
-`python -m tests.contract.messages` writes the files of messages that have none yet; it never changes one, because other
-programs rely on these bytes. To change a contract, delete the file by hand and say why in the commit.
-"""
+"""One example of every message, as an object. The golden files (`golden_files`) hold the same as bytes."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from meetai_contracts import api, approval, codec, dead_letters, events, ledger, room, transcript
-
-GOLDEN: Final = Path(__file__).parent / "golden"
+from meetai_contracts import api, approval, dead_letters, events, ledger, room, transcript
 
 PRODUCER: Final = UUID("0199f5a0-7b1c-7d00-8a3e-5f2b9c4d1e60")
 PROPOSAL: Final = UUID("0199f5a1-0000-7000-8000-000000000001")
@@ -33,6 +26,9 @@ _CLARA = transcript.Speaker(identity="agent-AJ_1", name="Clara", kind="agent")
 _LINES = (
     transcript.TranscriptLine(PRODUCER, 1, _ANN, "Good morning, 世界.", START_MS, START_MS + 1_200, "en", 0.875),
     transcript.TranscriptLine(PRODUCER, 2, _CLARA, "Hello—", START_MS + 900, START_MS + 2_000, interrupted=True),
+)
+_SHARED = transcript.TranscriptLine(
+    PRODUCER, 3, _ANN, "Once upon a time.", START_MS, START_MS + 1_200, source="screen_share"
 )
 _EVENT = approval.CalendarEvent(
     title="Retro",
@@ -74,6 +70,7 @@ def _batch(kind: transcript.BatchKind, first: int, last: int, high: int, *lines:
 BATCHES: Final[Mapping[str, transcript.TranscriptBatch]] = {
     "batch-open": _batch("open", 0, 0, 0),
     "batch-lines": _batch("lines", 1, 2, 2, *_LINES),
+    "batch-screen-share": _batch("lines", 3, 3, 9, _SHARED),
     "batch-gap": _batch("gap", 3, 7, 9),
     "batch-close": _batch("close", 0, 0, 9),
 }
@@ -161,7 +158,7 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         meeting_name="Stand-up",
     ),
     "transcript-page": api.TranscriptPage(
-        lines=tuple(api.stored_line(line, START) for line in _LINES), next="eyJzIjoyfQ"
+        lines=tuple(api.stored_line(line, START) for line in (*_LINES, _SHARED)), next="eyJzIjoyfQ"
     ),
     "search-page": api.SearchPage(
         hits=(
@@ -275,32 +272,3 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
     ),
 }
 """JSON messages, by the name of their golden file."""
-
-
-def golden_json(name: str) -> bytes:
-    """The bytes of a JSON message."""
-    return (GOLDEN / f"{name}.json").read_bytes().removesuffix(b"\n")
-
-
-def golden_msgpack(name: str) -> bytes:
-    """The bytes of a msgpack message."""
-    return bytes.fromhex((GOLDEN / f"{name}.msgpack.hex").read_text())
-
-
-def write_missing() -> None:
-    """Write the golden files of messages that have none yet."""
-    GOLDEN.mkdir(exist_ok=True)
-    for name, message in MESSAGES.items():
-        _write_once(GOLDEN / f"{name}.json", codec.encode_json(message).decode())
-    for name, batch in BATCHES.items():
-        digits = transcript.encode_batch(batch).hex()
-        _write_once(GOLDEN / f"{name}.msgpack.hex", "\n".join(digits[i : i + 96] for i in range(0, len(digits), 96)))
-
-
-def _write_once(file: Path, text: str) -> None:
-    if not file.exists():
-        file.write_text(f"{text}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_missing()

@@ -65,6 +65,7 @@ def lines(draw: st.DrawFn, producer_id: UUID | None = None, seq: int | None = No
         language=draw(st.none() | free_text.filter(lambda text: len(text) <= 64)),
         confidence=draw(st.none() | st.floats(0, 1)),
         interrupted=draw(st.booleans()),
+        source=draw(st.sampled_from(("microphone", "screen_share"))),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.contract.messages import BATCHES, GOLDEN, MESSAGES, golden_json, golden_msgpack
+from tests.contract.golden_files import GOLDEN, golden_json, golden_msgpack
+from tests.contract.messages import BATCHES, MESSAGES
 
 from meetai_contracts import codec, schema, transcript
 

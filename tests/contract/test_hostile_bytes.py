@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.messages import BATCHES, MESSAGES, golden_json, golden_msgpack
+from tests.contract.golden_files import golden_json, golden_msgpack
+from tests.contract.messages import BATCHES, MESSAGES
 
 from meetai_contracts import api, approval, codec, events, room, schema, transcript
 from meetai_contracts.codec import ContractError

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.messages import BATCHES, MESSAGES, golden_json, golden_msgpack
+from tests.contract.golden_files import golden_json, golden_msgpack
+from tests.contract.messages import BATCHES, MESSAGES
 from tests.contract.strategies import batches, json_messages, json_objects, names, room_metadata, token_requests
 
 from meetai_contracts import api, codec, room, transcript
 
 MAX_BYTES = 1024 * 1024
 APPENDED = st.lists(st.none() | st.integers(0, 9) | st.text(max_size=5) | json_objects, min_size=1, max_size=3)
+
+
+class LineOfBefore(msgspec.Struct, frozen=True, array_like=True):
+    """`TranscriptLine` before it said what was heard (up to migration 0008)."""
+
+    producer_id: UUID
+    seq: int
+    speaker: transcript.Speaker
+    text: str
+    started_ms: int
+    ended_ms: int
+    language: str | None = None
+    confidence: float | None = None
+    interrupted: bool = False
 
 
 @given(json_messages)
@@ -85,9 +101,20 @@ def test_optional_elements_may_be_missing_when_an_older_version_writes(name: str
     *head, with_all = written
     older = [*head, [line[:6] for line in with_all]] if with_all else head
     read = transcript.decode_batch(msgspec.msgpack.encode(older))
-    least = {"language": None, "confidence": None, "interrupted": False}
+    least = {"language": None, "confidence": None, "interrupted": False, "source": "microphone"}
     lines = tuple(msgspec.structs.replace(line, **least) for line in BATCHES[name].lines)
     assert read == msgspec.structs.replace(BATCHES[name], lines=lines)
+
+
+def test_line_of_a_shared_screen_is_read_when_the_reader_knows_no_sources() -> None:
+    """And a line as it was written before there were any is the microphone's: either side may be upgraded first."""
+    (shared,) = BATCHES["batch-screen-share"].lines
+    written = msgspec.msgpack.Encoder(uuid_format="bytes").encode(shared)
+    of_before = msgspec.msgpack.decode(written, type=LineOfBefore)
+    assert (of_before.text, of_before.interrupted) == (shared.text, shared.interrupted)
+    from_before = msgspec.msgpack.Encoder(uuid_format="bytes").encode(of_before)
+    read = msgspec.msgpack.decode(from_before, type=transcript.TranscriptLine)
+    assert read == msgspec.structs.replace(shared, source="microphone")
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Protocol
 from uuid import uuid4
 
+import msgspec
 import pytest
 from tests.unit.transcript_ingest.fakes import FakeStore
 from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
@@ -81,6 +82,7 @@ async def read_lines(store: Archive, meeting_id: str = "standup") -> list[Transc
             line.language,
             line.confidence,
             line.interrupted,
+            line.source,
         )
         for line in await store.lines_after(meeting_id, None, 100_000)
     ]
@@ -230,6 +232,14 @@ async def test_line_is_found_when_its_partition_is_made_after_it_came(store: Bot
     assert await store.prepare_partitions(date(2031, 3, 3), 3) == 0
     assert await commit(store, entry, producer.say(1)) == Committed(lines=1, duplicates=3)
     assert await read_lines(store) == producer.said
+
+
+async def test_line_is_no_conflict_when_it_was_stored_without_its_source(store: Both) -> None:
+    """By a replica of the version before, which acknowledged it too late: the line comes again, to one that knows sources."""
+    producer = Producer()
+    line = msgspec.structs.replace(producer.line(), source="screen_share")
+    await commit(store, encode_batch(producer.batch(msgspec.structs.replace(line, source="microphone"))))
+    assert await commit(store, encode_batch(producer.batch(line))) == Committed(lines=0, duplicates=1)
 
 
 async def test_page_goes_on_after_a_place_when_it_is_given_one(store: Both) -> None:

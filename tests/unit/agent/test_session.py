@@ -29,7 +29,7 @@ from meetai_agent.ports import OnVoice
 from meetai_agent.session import MeetingSession
 from meetai_agent.usecases.deliver import Delivery
 from meetai_agent.usecases.transcribe import Transcription
-from meetai_contracts.transcript import Source
+from meetai_contracts.transcript import Source, TranscriptLine
 
 HUMAN = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
 AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
@@ -122,8 +122,12 @@ class Bench:
 
     async def said(self) -> list[tuple[str, str]]:
         """Speakers and words as stored, once the session is finished."""
+        return [(line.speaker.identity, line.text) for line in await self.stored()]
+
+    async def stored(self) -> list[TranscriptLine]:
+        """Lines as stored, once the session is finished."""
         await self.session.finish()
-        return [(line.speaker.identity, line.text) for line in lines_of(decoded(self.stream.batches()))]
+        return lines_of(decoded(self.stream.batches()))
 
 
 @pytest.fixture
@@ -170,7 +174,9 @@ async def test_the_sound_of_a_screen_is_its_sharers_and_marked_when_it_is_shared
     await until(lambda: all(microphone._frames.empty() for _, microphone in bench.microphones))
     bench.room.leave(maya)
     await until(lambda: all(microphone.closed for _, microphone in bench.microphones))
-    assert [identity for identity, _ in await bench.said()] == ["maya"] * 4
+    stored = await bench.stored()
+    assert [line.speaker.identity for line in stored] == ["maya"] * 4
+    assert sorted(line.source for line in stored) == [*["microphone"] * 2, *["screen_share"] * 2]
     assert sorted(caption.source for caption in bench.captions.published) == [
         *["microphone"] * 2,
         *["screen_share"] * 2,

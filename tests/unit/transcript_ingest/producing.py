@@ -55,6 +55,7 @@ class Producer:
             language="en" if number % 2 else None,
             confidence=0.1 + number % 9 / 10 if number % 4 else None,
             interrupted=number % 5 == 0,
+            source="microphone" if number % 7 else "screen_share",
         )
         if seq is None:
             self.said.append(line)

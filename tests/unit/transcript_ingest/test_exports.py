@@ -187,6 +187,17 @@ def test_speaker_is_the_identity_when_there_is_no_name() -> None:
     assert f"{NAMELESS}: hi" in exported("srt", [nobody])
 
 
+@pytest.mark.parametrize(
+    ("suffix", "shown"),
+    [("vtt", "<v Ada (screen share)>hi"), ("srt", "Ada (screen share): hi"), ("txt", "Ada (screen share): hi"), ("md", "Ada (screen share):** hi"), ("json", '"source":"screen_share"')],
+)  # fmt: skip
+def test_line_is_marked_when_it_was_the_sound_of_a_screen(suffix: str, shown: str) -> None:
+    """It is under the sharer's name, who hasn't said it."""
+    (line,) = transcript([("hi", "Ada", 0, 1)])
+    assert shown in exported(suffix, [msgspec.structs.replace(line, source="screen_share")])
+    assert "screen" not in exported(suffix, [line])
+
+
 def test_text_keeps_to_itself_when_it_runs_right_to_left() -> None:
     """It is isolated, so that it doesn't turn round the clock and the name before it."""
     (line,) = transcript([("שלום world", "דנה", 0, 1)])

@@ -49,6 +49,7 @@ LINE_ELEMENTS: dict[int, list[object]] = {
     6: ["en", "\0", "x" * 65, "é" * 64, "", 7],
     7: [0, 1, 0.5, -0.1, 1.1, float("nan"), "0.5"],
     8: [1, None, "true"],
+    9: ["screen_share", "camera", "", None, 7],
 }
 BATCH_ELEMENTS: dict[int, list[object]] = {
     0: [0, 2, "1", None],

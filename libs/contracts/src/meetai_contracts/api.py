@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from meetai_contracts.approval import Zoned
 from meetai_contracts.identifiers import Seq, UnixMs, check_id, check_name
 from meetai_contracts.room import AgentData
-from meetai_contracts.transcript import CaptionSpeaker, TranscriptLine
+from meetai_contracts.transcript import CaptionSpeaker, Source, TranscriptLine
 
 Role = Literal["host", "participant", "viewer"]
 Verdict = Literal["complete", "incomplete", "unproven"]
@@ -111,6 +111,7 @@ class StoredLine(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     Attributes:
         committed_at: When the store had it for good.
+        source: Absent means the microphone, as in `LiveTranscript`.
     """
 
     id: str
@@ -124,6 +125,7 @@ class StoredLine(Struct, frozen=True, rename="camel", omit_defaults=True):
     language: str | None = None
     confidence: float | None = None
     interrupted: bool = False
+    source: Source = "microphone"
 
 
 class TranscriptPage(Struct, frozen=True, rename="camel"):
@@ -141,6 +143,7 @@ class SearchHit(Struct, frozen=True, rename="camel", omit_defaults=True):
         id: The line's id, as in the transcript.
         snippet: The part of its text with the first match, as HTML: matches in `<mark>`, all else escaped, `…` where text is
             left out.
+        source: Absent means the microphone.
     """
 
     meeting_id: str
@@ -150,6 +153,7 @@ class SearchHit(Struct, frozen=True, rename="camel", omit_defaults=True):
     started_ms: UnixMs
     ended_ms: UnixMs
     language: str | None = None
+    source: Source = "microphone"
 
 
 class SearchPage(Struct, frozen=True, rename="camel"):
@@ -247,4 +251,5 @@ def stored_line(line: TranscriptLine, committed_at: Zoned) -> StoredLine:
         language=line.language,
         confidence=line.confidence,
         interrupted=line.interrupted,
+        source=line.source,
     )

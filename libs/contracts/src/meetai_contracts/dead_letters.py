@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from meetai_contracts.approval import Zoned
-from meetai_contracts.transcript import CaptionSpeaker
+from meetai_contracts.transcript import CaptionSpeaker, Source
 
 
 class DeadLetterSummary(Struct, frozen=True, rename="camel"):
@@ -57,6 +57,7 @@ class DeadLine(Struct, frozen=True, rename="camel", omit_defaults=True):
     language: str | None = None
     confidence: float | None = None
     interrupted: bool = False
+    source: Source = "microphone"
 
 
 class DeadBatch(Struct, frozen=True, rename="camel"):

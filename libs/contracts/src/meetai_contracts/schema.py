@@ -6,7 +6,7 @@ and a test keeps them true.
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Final
 
@@ -57,4 +57,6 @@ def write_schemas(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_schemas(Path(sys.argv[1]))
+    arguments = ArgumentParser(description="Write one JSON Schema a message.")
+    arguments.add_argument("folder", type=Path)
+    write_schemas(arguments.parse_args().folder)

@@ -73,6 +73,7 @@ class TranscriptLine(Struct, frozen=True, array_like=True, gc=False):
         language: BCP 47 tag, where the recogniser says it.
         confidence: 0 to 1, where the recogniser says it.
         interrupted: The agent was talked over and stopped here.
+        source: What was heard: the speaker, or the sound of the screen that they share.
     """
 
     producer_id: UUID
@@ -84,6 +85,7 @@ class TranscriptLine(Struct, frozen=True, array_like=True, gc=False):
     language: Annotated[str, Meta(max_length=64)] | None = None
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
     interrupted: bool = False
+    source: Source = "microphone"
 
     def __post_init__(self) -> None:
         text = self.text

@@ -122,12 +122,13 @@ class Transcription:
                 language=heard.language,
                 confidence=heard.confidence,
                 interrupted=interrupted,
+                source=source,
             )
             offset = self._spool.append(line)
             if offset is None:
                 self._meter.spool_failed()
             self._delivery.add(line, offset)
-            self._captions.publish(_final_caption(line, heard.segment, source))
+            self._captions.publish(_final_caption(line, heard.segment))
             self._meter.line_numbered()
             if source == "microphone":
                 self._tell_line(line)
@@ -192,7 +193,7 @@ def _tell_nobody(speaking: bool) -> None:
     """Sound that is nobody's voice."""
 
 
-def _final_caption(line: TranscriptLine, segment: str, source: Source) -> LiveTranscript:
+def _final_caption(line: TranscriptLine, segment: str) -> LiveTranscript:
     return LiveTranscript(
         v=1,
         segment=segment,
@@ -203,7 +204,7 @@ def _final_caption(line: TranscriptLine, segment: str, source: Source) -> LiveTr
         started_ms=line.started_ms,
         ended_ms=line.ended_ms,
         language=line.language,
-        source=source,
+        source=line.source,
     )
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
+from meetai_contracts.transcript import Source
 from meetai_transcript_ingest.domain.intake import Parcel
 from meetai_transcript_ingest.domain.producers import Declaration, producer_day
 from meetai_transcript_ingest.domain.wire import LaidOut, WireLine, WireSpeaker
@@ -23,7 +24,7 @@ BLOCK_PIECES: Final = 900
 """What is handed over at once, three pieces a row: 300 lines, about 64 KB. PostgreSQL works on a block while the next is being
 written. Where all lines are of the greatest length it is 6 MB, a batch more than 300 of them."""
 
-_COLUMNS: Final = 15
+_COLUMNS: Final = 16
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, no flags, no extension."""
 _TRAILER: Final = b"\xff\xff"
@@ -40,7 +41,7 @@ _POSTGRES_EPOCH: Final = date(2000, 1, 1).toordinal()
 
 
 def lay_out(lines: Iterable[WireLine]) -> list[bytes]:
-    """A row a line: the columns from seq to language. `copy_blocks` adds those that are known later, or the same for a parcel."""
+    """A row a line: the columns from seq to source. `copy_blocks` adds those that are known later, or the same for a parcel."""
     rows: list[bytes] = []
     for line in lines:
         text, confidence = line.text.encode(), line.confidence
@@ -49,7 +50,7 @@ def lay_out(lines: Iterable[WireLine]) -> list[bytes]:
             numbers = _numbers_without_confidence(8, seq, 8, started_ms, 8, ended_ms, 1, interrupted, -1, len(text))
         else:
             numbers = _numbers(8, seq, 8, started_ms, 8, ended_ms, 1, interrupted, 8, confidence, len(text))
-        rows.append(b"".join((numbers, text, _speaker(line.speaker), _language(line.language))))
+        rows.append(b"".join((numbers, text, _speaker(line.speaker), _heard(line.language, line.source))))
     return rows
 
 
@@ -75,8 +76,9 @@ def _speaker(who: WireSpeaker) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _language(language: str | None) -> bytes:
-    return _NULL if language is None else _text(language)
+def _heard(language: str | None, source: Source) -> bytes:
+    """In which language, and from what: NULL is the microphone, which costs a stored line nothing."""
+    return (_NULL if language is None else _text(language)) + (_NULL if source == "microphone" else _text(source))
 
 
 def _constant(known: Declaration) -> bytes:

@@ -123,6 +123,7 @@ def _line(row: TupleRow) -> StoredLine:
         language,
         confidence,
         interrupted,
+        source,
     ) = row
     return StoredLine(
         id=line_id(producer_id, seq),
@@ -136,6 +137,7 @@ def _line(row: TupleRow) -> StoredLine:
         language=language,
         confidence=confidence,
         interrupted=interrupted,
+        source=source or "microphone",
     )
 
 

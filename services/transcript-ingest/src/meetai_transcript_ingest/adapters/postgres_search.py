@@ -146,7 +146,7 @@ async def _number(connection: AsyncConnection[TupleRow], query: str, at_most: in
 
 
 def _found(row: TupleRow) -> Found:
-    started_ms, producer_id, seq, meeting_id, identity, name, kind, text, ended_ms, language, marked = row
+    started_ms, producer_id, seq, meeting_id, identity, name, kind, text, ended_ms, language, source, marked = row
     return Found(
         place=Position(started_ms, producer_id, seq),
         meeting_id=meeting_id,
@@ -157,4 +157,5 @@ def _found(row: TupleRow) -> Found:
         marked=marked,
         ended_ms=ended_ms,
         language=language,
+        source=source or "microphone",
     )

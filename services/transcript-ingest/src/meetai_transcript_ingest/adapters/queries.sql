@@ -38,7 +38,7 @@ FROM taken;
 -- Columns as copy_rows.py writes them.
 COPY lines (
     commit_position, seq, started_ms, ended_ms, interrupted, confidence, text, speaker_identity, speaker_name, speaker_kind,
-    language, producer_started, producer_id, meeting_id, room_sid
+    language, source, producer_started, producer_id, meeting_id, room_sid
 ) FROM STDIN WITH (FORMAT binary);
 
 -- name: make_staging()!
@@ -50,23 +50,24 @@ ON COMMIT DELETE ROWS;
 -- As copy_lines. A meeting's positions tell its staged lines apart, also two of the same id.
 COPY staged_lines (
     commit_position, seq, started_ms, ended_ms, interrupted, confidence, text, speaker_identity, speaker_name, speaker_kind,
-    language, producer_started, producer_id, meeting_id, room_sid
+    language, source, producer_started, producer_id, meeting_id, room_sid
 ) FROM STDIN WITH (FORMAT binary);
 
 -- name: insert_staged()!
 -- The first to come is kept, also of two in the same write.
 INSERT INTO lines (
     commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
-    text, started_ms, ended_ms, language, confidence, interrupted
+    text, started_ms, ended_ms, language, confidence, interrupted, source
 )
 SELECT commit_position, producer_started, producer_id, meeting_id, room_sid, seq, speaker_identity, speaker_name, speaker_kind,
-       text, started_ms, ended_ms, language, confidence, interrupted
+       text, started_ms, ended_ms, language, confidence, interrupted, source
 FROM staged_lines
 ORDER BY producer_started, producer_id, seq, commit_position
 ON CONFLICT DO NOTHING;
 
 -- name: conflicting_lines()
--- Staged lines whose id is stored with anything else in it. LIMIT 1 keeps this a probe of the key for each staged line: the
+-- Staged lines whose id is stored with anything else in it, but for `source`, which a replica of the version before leaves out.
+-- LIMIT 1 keeps this a probe of the key for each staged line: the
 -- planner knows nothing of staged_lines, and a hash join would read the whole table.
 SELECT staged.meeting_id, staged.commit_position
 FROM staged_lines AS staged
@@ -113,7 +114,7 @@ SELECT position FROM meetings WHERE meeting_id = :meeting_id;
 -- name: lines_since(meeting_id, first_day, last_day, position, count)
 -- In the order of their commits.
 SELECT commit_position, producer_id, seq, speaker_identity, speaker_name, speaker_kind, text, started_ms, ended_ms,
-       committed_at, language, confidence, interrupted
+       committed_at, language, confidence, interrupted, source
 FROM lines
 WHERE meeting_id = :meeting_id
   AND producer_started BETWEEN :first_day AND :last_day
@@ -129,7 +130,7 @@ SELECT place_lines(:partition::regclass, :at_most::integer);
 
 -- name: lines_after(meeting_id, first_day, last_day, started_ms, producer_id, seq, committed_since, count)
 SELECT producer_id, seq, speaker_identity, speaker_name, speaker_kind, text, started_ms, ended_ms, committed_at, language,
-       confidence, interrupted
+       confidence, interrupted, source
 FROM lines
 WHERE meeting_id = :meeting_id
   AND producer_started BETWEEN :first_day AND :last_day

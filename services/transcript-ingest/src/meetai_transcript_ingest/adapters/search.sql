@@ -29,7 +29,7 @@ ORDER BY found.started_ms DESC, found.producer_id DESC, found.seq DESC;
 -- What these keys stand for, with marks round the matches. Lines that are gone, or are being erased, aren't shown, whatever the
 -- index says. The days are given twice: once for the planner, which leaves the other partitions out.
 SELECT line.started_ms, line.producer_id, line.seq, line.meeting_id, line.speaker_identity, line.speaker_name, line.speaker_kind,
-       line.text, line.ended_ms, line.language,
+       line.text, line.ended_ms, line.language, line.source,
        ts_headline(
            search_configuration(line.language)::regconfig, searchable(line.text),
            websearch_to_tsquery(search_configuration(line.language)::regconfig, :query),

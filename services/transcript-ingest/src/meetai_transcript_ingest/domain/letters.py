@@ -109,4 +109,5 @@ def _shown(line: TranscriptLine) -> DeadLine:
         language=line.language,
         confidence=line.confidence,
         interrupted=line.interrupted,
+        source=line.source,
     )

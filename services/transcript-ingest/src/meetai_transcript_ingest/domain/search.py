@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from meetai_contracts.identifiers import MAX_UNIX_MS
-from meetai_contracts.transcript import SpeakerKind
+from meetai_contracts.transcript import Source, SpeakerKind
 from meetai_transcript_ingest.domain.errors import BadQueryError
 from meetai_transcript_ingest.domain.paging import Position
 
@@ -73,6 +73,7 @@ class Found(Struct, frozen=True):
     marked: str
     ended_ms: int
     language: str | None
+    source: Source = "microphone"
 
 
 class Findings(Struct, frozen=True):

@@ -21,6 +21,7 @@ from meetai_contracts.transcript import (
     MAX_SPEAKER_BYTES,
     MAX_TEXT_BYTES,
     BatchKind,
+    Source,
     Speaker,
     SpeakerKind,
     TranscriptBatch,
@@ -56,6 +57,7 @@ class WireLine(Struct, frozen=True, array_like=True, gc=False):
     language: Annotated[str, Meta(max_length=64)] | None = None
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
     interrupted: bool = False
+    source: Source = "microphone"
 
     def as_said(self) -> TranscriptLine:
         """The same line as the contract has it."""
@@ -70,6 +72,7 @@ class WireLine(Struct, frozen=True, array_like=True, gc=False):
             language=self.language,
             confidence=self.confidence,
             interrupted=self.interrupted,
+            source=self.source,
         )
 
 
@@ -86,6 +89,7 @@ def wire_line(line: TranscriptLine) -> WireLine:
         language=line.language,
         confidence=line.confidence,
         interrupted=line.interrupted,
+        source=line.source,
     )
 
 

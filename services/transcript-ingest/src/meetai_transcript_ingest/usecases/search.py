@@ -112,4 +112,5 @@ def _hit(found: Found) -> SearchHit:
         started_ms=found.place.started_ms,
         ended_ms=found.ended_ms,
         language=found.language,
+        source=found.source,
     )

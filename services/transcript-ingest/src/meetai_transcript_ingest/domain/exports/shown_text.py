@@ -14,6 +14,7 @@ from meetai_contracts.api import StoredLine
 from meetai_contracts.identifiers import BIDI_CONTROLS
 
 NAMELESS: Final = "Unknown speaker"
+SCREEN_SHARE: Final = " (screen share)"
 
 _FIRST_STRONG_ISOLATE: Final = "\u2068"
 _POP_DIRECTIONAL_ISOLATE: Final = "\u2069"
@@ -34,11 +35,15 @@ def text_lines(text: str) -> list[str]:
 
 
 def speaker_name(line: StoredLine) -> str:
-    """Who said it, on one line: the name, else the identity. Bidi controls in a name only serve to deceive, and are left out."""
+    """Who said it, on one line: the name, else the identity; marked where it was the sound of their screen.
+
+    Bidi controls in a name only serve to deceive, and are left out.
+    """
+    mark = SCREEN_SHARE if line.source == "screen_share" else ""
     for name in (line.speaker.name, line.speaker.identity):
         if shown := " ".join(text_lines(_BIDI_CONTROL.sub("", name))):
-            return shown
-    return NAMELESS
+            return shown + mark
+    return NAMELESS + mark
 
 
 def isolated(text: str) -> str:
