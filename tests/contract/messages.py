@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from meetai_contracts import api, approval, dead_letters, events, ledger, room, transcript
+from meetai_contracts import api, approval, dead_letters, events, ledger, room, summary, transcript
 
 PRODUCER: Final = UUID("0199f5a0-7b1c-7d00-8a3e-5f2b9c4d1e60")
 PROPOSAL: Final = UUID("0199f5a1-0000-7000-8000-000000000001")
@@ -46,6 +46,14 @@ _ROOM_FINISHED = events.RoomFinished(
     room_sid=ROOM_SID,
     source="webhook",
     reason="webhook",
+)
+_SUMMARY = summary.MeetingSummary(
+    overview="Ann said good morning.",
+    written_by="openai/gpt-4.1-mini",
+    producer_ids=(PRODUCER,),
+    decisions=("We meet at ten.",),
+    action_items=(summary.ActionItem("Book Room 4.", owner="Ann Überall"), summary.ActionItem("Bring 世界.")),
+    notes=(summary.SummaryNote("Greetings.", started_ms=START_MS, ended_ms=START_MS + 2_000),),
 )
 _LETTER = dead_letters.DeadLetterSummary(
     id=7,
@@ -263,6 +271,13 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         cursor="7",
     ),
     "redriven": dead_letters.Redriven(redriven=3, discarded=1, stayed=2, lines=12, next="7"),
+    "meeting-summary": _SUMMARY,
+    "meeting-summary-least": summary.MeetingSummary(
+        overview="Nobody said a word.", written_by="extractive", producer_ids=()
+    ),
+    "stored-summary": summary.StoredSummary(
+        **msgspec.structs.asdict(_SUMMARY), meeting_id=MEETING, stored_at=START + dt.timedelta(minutes=20)
+    ),
     "problem": api.Problem(
         type="about:blank",
         title="Bad Request",

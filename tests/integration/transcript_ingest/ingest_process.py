@@ -18,6 +18,7 @@ from meetai_servicekit.auth import new_service_key
 
 READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"transcripts:read"}))
 ADMIN_KEY, ADMIN_ENTRY = new_service_key("admin", frozenset({"transcripts:admin", "transcripts:erase"}))
+SUMMARISER_KEY, SUMMARISER_ENTRY = new_service_key("minutes", frozenset({"transcripts:summarise"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"events:read"}))
 
 
@@ -26,7 +27,7 @@ def environment(database_url: str, redis_url: str, port: int) -> dict[str, str]:
     return {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
-        "SERVICE_KEYS": f"{READER_ENTRY},{ADMIN_ENTRY},{OTHER_ENTRY}",
+        "SERVICE_KEYS": f"{READER_ENTRY},{ADMIN_ENTRY},{SUMMARISER_ENTRY},{OTHER_ENTRY}",
         "PORT": str(port),
         "COMPLETION_QUIET_SECONDS": "0",
     }

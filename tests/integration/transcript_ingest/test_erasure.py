@@ -99,7 +99,7 @@ async def desk(module_database_url: str) -> AsyncIterator[Desk]:
     async with create_pool(module_database_url, schema=SCHEMA, min_size=1, max_size=5, application="suite") as pool:
         async with pool.connection() as connection:
             await connection.execute(
-                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, room_endings"
+                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, summaries, room_endings"
             )
         yield Desk(pool)
 
@@ -135,7 +135,7 @@ async def test_who_erased_how_much_is_kept_without_text_when_it_is_done(desk: De
     await desk.bring(say_secret(producer), producer.say(4))
     await desk.erase_all()
     assert await desk.rows("SELECT actor, action, meeting_id, counts FROM audit ORDER BY id") == [
-        ("privacy", "erasure_requested", "standup", {"producers": 1}),
+        ("privacy", "erasure_requested", "standup", {"producers": 1, "summaries": 0}),
         ("privacy", "erasure_finished", "standup", {"lines": 5, "deadLetters": 0}),
     ]
 

@@ -15,6 +15,7 @@ from tests.unit.transcript_ingest.fakes import FakeObserver
 from tests.unit.transcript_ingest.producing import Producer, uuid7
 from tests.waiting import wait_until
 
+from meetai_contracts.summary import MeetingSummary
 from meetai_contracts.transcript import BATCH_FIELD, encode_batch
 from meetai_servicekit.postgres import Pool, create_pool
 from meetai_servicekit.streams import Arrival
@@ -23,6 +24,8 @@ from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetention
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
+from meetai_transcript_ingest.adapters.postgres_summaries import PostgresSummaries
+from meetai_transcript_ingest.domain.errors import OtherProducersError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
@@ -86,11 +89,29 @@ async def desk(module_database_url: str) -> AsyncIterator[Desk]:
     async with create_pool(module_database_url, schema=SCHEMA, min_size=1, max_size=5, application="suite") as pool:
         async with pool.connection() as connection:
             await connection.execute(
-                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, room_endings"
+                "TRUNCATE lines, producers, dead_letters, audit, outbox, meetings, erasures, summaries, room_endings"
             )
         desk = Desk(pool)
         await desk.store.prepare_partitions(NOW.date() - timedelta(days=DAYS + 3), DAYS + 4)
         yield desk
+
+
+async def test_summary_is_dropped_when_its_oldest_lines_are(desk: Desk) -> None:
+    """And a late one of such lines isn't stored; one without lines counts from the day on which it was written."""
+    old, kept = started(DAYS + 1, "both", "RM_old"), started(DAYS, "both", "RM_kept")
+    alone = started(DAYS, "kept", "RM_alone")
+    await desk.bring(old.say(1), kept.say(1), alone.say(1))
+    of_both = MeetingSummary("Hello.", "test", (old.producer_id, kept.producer_id))
+    of_kept = MeetingSummary("Hello.", "test", (alone.producer_id,))
+    summaries = PostgresSummaries(desk.pool, desk.pool)
+    for meeting_id, summary in (("both", of_both), ("kept", of_kept), ("silent", MeetingSummary("-", "test", ()))):
+        await summaries.put(meeting_id, summary)
+    assert await desk.expire() == 1
+    assert desk.observer.gone["summaries"] == 2
+    assert (await summaries.get("both"), await summaries.get("silent")) == (None, None)
+    assert await summaries.get("kept") is not None
+    with pytest.raises(OtherProducersError):
+        await summaries.put("both", of_both)
 
 
 async def test_day_is_dropped_when_it_is_older_than_the_retention(desk: Desk) -> None:

@@ -6,24 +6,27 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import jwt
 from prometheus_client import CollectorRegistry
-from tests.unit.transcript_ingest.fakes import FakeStore
+from tests.unit.transcript_ingest.fakes import COMMITTED_AT, FakeStore
 
+from meetai_contracts.summary import MeetingSummary, StoredSummary
 from meetai_servicekit.auth import ServiceKeys, new_service_key
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.secret import Secret
 from meetai_transcript_ingest import http
 from meetai_transcript_ingest.adapters.livekit_tokens import LiveKitParticipantTokens
-from meetai_transcript_ingest.domain.errors import ErasedError
+from meetai_transcript_ingest.domain.errors import ErasedError, TryLaterError
 from meetai_transcript_ingest.domain.tail import PlacedLine
+from meetai_transcript_ingest.http.summary import summary_routes
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript
 from meetai_transcript_ingest.usecases.follow import FollowTranscript
 
 READER_KEY, _READER = new_service_key("reader", frozenset({"transcripts:read"}))
+SUMMARISER_KEY, _MINUTES = new_service_key("minutes", frozenset({"transcripts:summarise"}))
 OTHER_KEY, _OTHER = new_service_key("other", frozenset({"events:read"}))
 API_KEY = "devkey"
 API_SECRET = "a-secret-of-at-least-thirty-two-bytes"
@@ -49,6 +52,20 @@ class WatchedStore(FakeStore):
         await super()._answer()
 
 
+class OneSummary:
+    """`Summaries` of a store in which every meeting has the same."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
+
+    async def get(self, meeting_id: str) -> StoredSummary | None:
+        await self._store.version(meeting_id)  # so that it counts
+        return StoredSummary("Hello.", "test", (), meeting_id=meeting_id, stored_at=COMMITTED_AT)
+
+    async def put(self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None) -> NoReturn:
+        raise TryLaterError("the store is away")
+
+
 class FakeReadingObserver:
     """Remembers what it was told."""
 
@@ -68,15 +85,20 @@ def create_app(
 ) -> HttpService:
     """The routes over a store."""
     tokens = LiveKitParticipantTokens(API_KEY, Secret(API_SECRET), now_seconds=lambda: NOW_SECONDS)
+    keys, participants = (
+        ServiceKeys.parse_setting(f"{_READER},{_OTHER},{_MINUTES}"),
+        tokens if with_participants else None,
+    )
     router = http.routes(
         ReadTranscript(store),
         ProveTranscript(store),
         ExportTranscript(store, observer or FakeReadingObserver()),
         FollowTranscript(store, observer or FakeReadingObserver(), max_clients=5, monotonic=time.monotonic),
-        keys=ServiceKeys.parse_setting(f"{_READER},{_OTHER}"),
-        participants=tokens if with_participants else None,
+        keys=keys,
+        participants=participants,
     )
-    return create_http_service(title="test", routes=[router], readiness={}, registry=CollectorRegistry())
+    routes = [router, summary_routes(OneSummary(store), keys=keys, participants=participants)]
+    return create_http_service(title="test", routes=routes, readiness={}, registry=CollectorRegistry())
 
 
 @asynccontextmanager

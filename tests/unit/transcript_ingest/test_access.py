@@ -15,6 +15,7 @@ from tests.unit.transcript_ingest.serving import (
     NOW_SECONDS,
     OTHER_KEY,
     READER_KEY,
+    SUMMARISER_KEY,
     WatchedStore,
     asking,
     participant_token,
@@ -25,7 +26,7 @@ from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.ports import MAX_PARTICIPANT_TOKEN_BYTES
 
 JOIN = {"room": "standup", "roomJoin": True}
-ROUTES = ("/transcript", "/integrity", "/transcript.vtt", "/transcript.json")
+ROUTES = ("/transcript", "/integrity", "/transcript.vtt", "/transcript.json", "/summary")
 
 
 def signed_by_hand(header: dict[str, Any], claims: str) -> str:
@@ -158,3 +159,14 @@ async def test_only_keys_open_anything_when_no_key_pair_is_set() -> None:
         assert (await client.get("/v1/meetings/standup/transcript")).status_code == 401
     async with asking(await stored(), key=READER_KEY, with_participants=False) as client:
         assert (await client.get("/v1/meetings/standup/transcript")).status_code == 200
+
+
+async def test_participant_reads_the_summary_and_writes_none_when_the_token_is_theirs() -> None:
+    """Writing takes a service key: 401, and 403 for one that may only read; a store that is away is 503."""
+    least = {"overview": "Hello.", "writtenBy": "test", "producerIds": []}
+    async with asking(WatchedStore(), key=participant_token()) as client:
+        assert (await client.get("/v1/meetings/standup/summary")).json()["overview"] == "Hello."
+        assert (await client.get("/v1/meetings/retro/summary")).status_code == 403
+        for key, status in ((participant_token(), 401), (READER_KEY, 403), (SUMMARISER_KEY, 503)):
+            headers = {"Authorization": f"Bearer {key}"}
+            assert (await client.put("/v1/meetings/standup/summary", json=least, headers=headers)).status_code == status

@@ -17,7 +17,7 @@ from meetai_local.errors import StackError
 
 SCOPES = (
     *("tokens:host", "meetings:admin"),
-    *("transcripts:read", "transcripts:admin", "transcripts:erase"),
+    *("transcripts:read", "transcripts:admin", "transcripts:erase", "transcripts:summarise"),
     *("events:read", "events:admin"),
 )
 

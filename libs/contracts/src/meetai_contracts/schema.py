@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from meetai_contracts import api, approval, dead_letters, events, ledger, room, transcript
+from meetai_contracts import api, approval, dead_letters, events, ledger, room, summary, transcript
 
 MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     room.RoomMetadata,
@@ -39,6 +39,8 @@ MESSAGES: Final[tuple[type[msgspec.Struct], ...]] = (
     dead_letters.DeadLetterContent,
     dead_letters.RedriveRequest,
     dead_letters.Redriven,
+    summary.MeetingSummary,
+    summary.StoredSummary,
     api.Problem,
 )
 

@@ -42,6 +42,7 @@ from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetention
 from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
+from meetai_transcript_ingest.adapters.postgres_summaries import PostgresSummaries
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
 from meetai_transcript_ingest.adapters.postgres_wakeups import PostgresWakeups
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
@@ -51,6 +52,7 @@ from meetai_transcript_ingest.consumer import GROUP, unpack_set
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.http.search import search_routes
+from meetai_transcript_ingest.http.summary import summary_routes
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
 from meetai_transcript_ingest.upkeep import (
     complete_rooms,
@@ -181,6 +183,11 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
                 participants=_participant_tokens(settings),
             ),
             search.routes,
+            summary_routes(
+                PostgresSummaries(readers, writers),
+                keys=settings.service_keys,
+                participants=_participant_tokens(settings),
+            ),
             erasure_routes(erase, keys=settings.service_keys),
             dead_letter_routes(InspectDeadLetters(letters), redrive, keys=settings.service_keys),
         ],

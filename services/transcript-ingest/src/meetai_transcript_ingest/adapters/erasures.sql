@@ -23,6 +23,10 @@ ON CONFLICT (meeting_id) DO UPDATE SET
     dead_letters = CASE WHEN known.finished_at IS NULL THEN known.dead_letters ELSE 0 END,
     finished_at = NULL;
 
+-- name: erase_summary(meeting_id)!
+-- At once: whoever stores one later takes the lock that the tombstone is under, and finds the tombstone.
+DELETE FROM summaries WHERE meeting_id = :meeting_id;
+
 -- name: wake_followers(wake)!
 -- They look again, and are told that there is nothing more to see.
 SELECT pg_notify('meetai_transcript_lines', :wake);

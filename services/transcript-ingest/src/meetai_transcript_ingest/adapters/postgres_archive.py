@@ -53,7 +53,7 @@ class PostgresArchive:
                     )
                     rows = await cursor.fetchall()
                 if not rows:
-                    await _refuse_erased(connection, meeting_id)
+                    await refuse_erased(connection, meeting_id)
                 return tuple([_line(row) for row in rows])
 
     async def version(self, meeting_id: str) -> int:
@@ -76,7 +76,7 @@ class PostgresArchive:
                     )
                     rows = await cursor.fetchall()
                 if not rows:
-                    await _refuse_erased(connection, meeting_id)
+                    await refuse_erased(connection, meeting_id)
                 return tuple([PlacedLine(row[0], _line(row[1:])) for row in rows])
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
@@ -98,7 +98,7 @@ async def _days(connection: AsyncConnection[TupleRow], meeting_id: str) -> dict[
     return {"meeting_id": meeting_id, "first_day": row[0], "last_day": row[1]}
 
 
-async def _refuse_erased(connection: AsyncConnection[TupleRow], meeting_id: str) -> None:
+async def refuse_erased(connection: AsyncConnection[TupleRow], meeting_id: str) -> None:
     """Asked only where there is nothing to read, so that reading costs no more for it."""
     row = await (await connection.execute(QUERIES["tombstone"], {"meeting_id": meeting_id})).fetchone()
     if row is None:

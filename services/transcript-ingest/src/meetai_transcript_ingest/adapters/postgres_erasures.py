@@ -65,8 +65,10 @@ class PostgresErasures:
             if early:
                 await connection.execute(_QUERIES["name_early_producers"], {**named, "producer_ids": early})
             await connection.execute(_QUERIES["request_erasure"], {**named, "actor": actor})
+            summaries = (await connection.execute(_QUERIES["erase_summary"], named)).rowcount
             await connection.execute(_QUERIES["wake_followers"], {"wake": wake_for([meeting_id])})
-            await self._audit(connection, actor, "erasure_requested", meeting_id, {"producers": len(known)})
+            counts = {"producers": len(known), "summaries": summaries}
+            await self._audit(connection, actor, "erasure_requested", meeting_id, counts)
 
     async def erase_some(self, meeting_id: str) -> bool:
         """See `Erasures.erase_some`."""

@@ -77,6 +77,7 @@ class PostgresRetention:
                 + await _counted(connection, "forget_undated_producers", values),
                 "lines": await _expire_default_lines(connection, values),
                 "dead_letters": (await connection.execute(_QUERIES["expire_dead_letters"], values)).rowcount,
+                "summaries": (await connection.execute(_QUERIES["expire_summaries"], by_day)).rowcount,
                 "events": (await connection.execute(_QUERIES["expire_events"], values)).rowcount,
                 "erasures": (await connection.execute(_QUERIES["expire_erasures"], values)).rowcount,
                 "audit": (

@@ -80,6 +80,9 @@ DELETE FROM lines WHERE producer_started = :producer_started AND producer_id = :
 -- name: expire_dead_letters(before, batch)!
 DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE died_at < :before ORDER BY id LIMIT :batch);
 
+-- name: expire_summaries(before, batch)!
+DELETE FROM summaries WHERE meeting_id IN (SELECT meeting_id FROM summaries WHERE oldest_day < :before LIMIT :batch);
+
 -- name: expire_events(before, batch)!
 -- Only what was sent, and only of rooms that nobody knows of any more: the row is what makes the event once a room.
 DELETE FROM outbox WHERE position IN (

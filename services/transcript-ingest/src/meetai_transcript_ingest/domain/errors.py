@@ -29,6 +29,14 @@ class ErasedError(IngestError):
     """Reject: the meeting was erased on request, and nothing has been said in it since."""
 
 
+class OtherProducersError(IngestError):
+    """Reject: made of lines that the meeting doesn't have, or not any more; or of none, where it has some. The message says which."""
+
+
+class ChangedError(IngestError):
+    """Reject: it isn't any more, or never was, what the caller means to replace."""
+
+
 class BadCursorError(IngestError):
     """Reject: a cursor that this service didn't give out."""
 

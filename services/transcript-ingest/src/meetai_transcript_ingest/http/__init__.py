@@ -10,6 +10,7 @@
 
 - `search`: lines by their words, under `/v1/search`.
 - `erasure`: `DELETE` of a meeting.
+- `summary`: what a meeting came to.
 - `dead_letters`: what could not be stored, under `/v1/dead-letters`.
 
 Owns paths, status codes and headers. Must not decide what is stored or removed.

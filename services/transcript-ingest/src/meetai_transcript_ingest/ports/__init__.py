@@ -22,6 +22,7 @@ from meetai_transcript_ingest.ports.stores import (
     LineStore,
     Retention,
     Rewritten,
+    Summaries,
     Upgrade,
 )
 from meetai_transcript_ingest.ports.streams import (
@@ -48,6 +49,7 @@ __all__ = [
     "Rewritten",
     "SearchIndex",
     "SearchObserver",
+    "Summaries",
     "Unsent",
     "Upgrade",
     "Wakeups",

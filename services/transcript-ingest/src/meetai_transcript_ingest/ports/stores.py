@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import StoredLine
 from meetai_contracts.dead_letters import DeadLetterSummary
+from meetai_contracts.summary import MeetingSummary, StoredSummary
 from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
@@ -140,6 +141,30 @@ class Archive(Protocol):
 
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """All producers that a meeting is known to have had, in the order of their ids."""
+
+
+class Summaries(Protocol):
+    """What meetings came to; one summary a meeting."""
+
+    async def get(self, meeting_id: str) -> StoredSummary | None:
+        """What is kept; None where nothing is.
+
+        Raises:
+            ErasedError: nothing is, because the meeting was erased.
+        """
+
+    async def put(
+        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None
+    ) -> tuple[StoredSummary, bool]:
+        """Keep this and nothing else; what is kept then, and whether nothing was before. Durable on return.
+
+        The same again changes nothing. `if_match`: only while the tag of what is kept is among these.
+
+        Raises:
+            ErasedError: what it is made of was erased.
+            OtherProducersError: what it is made of isn't what this meeting has.
+            ChangedError: `if_match` isn't what is kept.
+        """
 
 
 class Upgrade(Protocol):
