@@ -168,7 +168,9 @@ def _transcription(folder: Path, room: rtc.Room) -> tuple[Transcription, SpokenQ
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=MemoryStream(), kept=spool, clock=SystemClock(), meter=meter)
     captions = RoomCaptions(room, meter=meter)
-    return Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter), SpokenQueue()
+    return Transcription(
+        producer, spool=spool, delivery=delivery, captions=captions, clock=SystemClock(), meter=meter
+    ), SpokenQueue()
 
 
 async def _joined(stack: AsyncExitStack, livekit_url: str, identity: str, *, agent: bool = False) -> rtc.Room:

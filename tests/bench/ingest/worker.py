@@ -94,7 +94,13 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
     )
     redis = create_client(redis_url)
     patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)
-    store = StoreEntries(PostgresLineStore(writers), patience=patience, observer=observer, monotonic=time.monotonic)
+    store = StoreEntries(
+        PostgresLineStore(writers),
+        patience=patience,
+        observer=observer,
+        monotonic=time.monotonic,
+        unix_seconds=time.time,
+    )
     ledger = Ledger(order.entries)
     name = consumer_name()
     works: dict[str, Work] = {}

@@ -217,7 +217,9 @@ async def test_captions_go_on_and_every_line_is_stored_once_in_order_when_redis_
     spool = SpoolFile(tmp_path, producer, max_bytes=2**24)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=redis.stream, kept=spool, clock=SystemClock(), meter=meter)
-    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    transcription = Transcription(
+        producer, spool=spool, delivery=delivery, captions=captions, clock=SystemClock(), meter=meter
+    )
     transcription.open()
     said = 0
 

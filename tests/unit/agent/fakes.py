@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 
@@ -140,10 +140,11 @@ class MemorySpool:
 
 
 class RecordingMeter:
-    """`ports.Meter` that a test can ask."""
+    """`ports.JobMeter` that a test can ask."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.waits: defaultdict[str, list[float]] = defaultdict(list)
 
     def line_numbered(self) -> None:
         self.counts["line_numbered"] += 1
@@ -168,6 +169,12 @@ class RecordingMeter:
 
     def speech_unrecognised(self) -> None:
         self.counts["speech_unrecognised"] += 1
+
+    def speech_recognised(self, seconds: float) -> None:
+        self.waits["recognition"].append(seconds)
+
+    def caption_published(self, topic: str, seconds: float) -> None:
+        self.waits[topic].append(seconds)
 
 
 class RecordingCaptions:

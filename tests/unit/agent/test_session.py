@@ -100,7 +100,9 @@ class Bench:
         buffer = TranscriptBuffer(producer, random=lambda: 0.0)
         delivery = Delivery(producer, buffer, stream=self.stream, kept=spool, clock=VirtualClock(), meter=meter)
         captions = self.captions = RecordingCaptions()
-        self.transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+        self.transcription = Transcription(
+            producer, spool=spool, delivery=delivery, captions=captions, clock=VirtualClock(), meter=meter
+        )
         self.session = MeetingSession(
             cast("rtc.Room", self.room),
             new_ear=lambda: FrameEar(self),

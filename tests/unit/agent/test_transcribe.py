@@ -51,7 +51,12 @@ class Bench:
         )
         self.delivery.order = self.order
         self.transcription = Transcription(
-            self.producer, spool=self.spool, delivery=self.delivery, captions=self.captions, meter=self.meter
+            self.producer,
+            spool=self.spool,
+            delivery=self.delivery,
+            captions=self.captions,
+            clock=VirtualClock(),
+            meter=self.meter,
         )
 
     async def hear(self, *heard: Heard) -> None:

@@ -45,6 +45,9 @@ class FakeDeadLetters:
         key = self._key(letter_id)
         return KeptLetter(self._summary(key), self.store.letters[key].payload)
 
+    async def kept(self) -> int:
+        return len(self._keys())
+
     async def rewrite(self, letter: KeptLetter, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Rewritten:
         self._key(letter.summary.id)
         outcome = await self.store.commit(parcels, letters)

@@ -158,9 +158,21 @@ class FakeObserver(FakeStreamObserver):
         self.gone: dict[str, int] = {}
         self.published_events = 0
         self.unsent: Unsent | None = None
+        self.waits: list[float] = []
+        self.lines_named_lost = 0
+        self.letters_kept = 0
 
     def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
         self.committed_sets.append((entries, outcome))
+
+    def durable(self, stream: str, waits_seconds: Sequence[float]) -> None:
+        self.waits += waits_seconds
+
+    def named_lost(self, stream: str, lines: int) -> None:
+        self.lines_named_lost += lines
+
+    def letters_seen(self, kept: int) -> None:
+        self.letters_kept = kept
 
     def dead_lettered(self, reason: str, count: int) -> None:
         self.dead[reason] = self.dead.get(reason, 0) + count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date
@@ -38,7 +39,7 @@ class Rig:
         self.consumer = StreamConsumer(
             self.stream,
             partial(unpack_set, lay_out=lay_out),
-            StoreEntries(store, patience=patience, observer=self.observer, monotonic=monotonic),
+            StoreEntries(store, patience=patience, observer=self.observer, monotonic=monotonic, unix_seconds=time.time),
             patience=patience,
             observer=self.observer,
             sleep=self.sleep,

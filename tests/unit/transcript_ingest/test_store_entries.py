@@ -21,6 +21,8 @@ from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel,
 from meetai_transcript_ingest.ports import Committed
 from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript, StoreEntries
 
+NOW_SECONDS = 1_800_000_000.0
+
 
 class Desk:
     """The use cases over fakes."""
@@ -32,7 +34,13 @@ class Desk:
         self.stream = FakeStream(self.log, "me")
         self.waits: list[float] = []
         patience = Patience(Backoff(0.2, 3.0), sleep=self._sleep, random=lambda: 0.5, observer=self.observer)
-        self.store_entries = StoreEntries(self.store, patience=patience, observer=self.observer, monotonic=lambda: 0.0)
+        self.store_entries = StoreEntries(
+            self.store,
+            patience=patience,
+            observer=self.observer,
+            monotonic=lambda: 0.0,
+            unix_seconds=lambda: NOW_SECONDS,
+        )
         self.read = ReadTranscript(self.store)
         self.prove = ProveTranscript(self.store)
 

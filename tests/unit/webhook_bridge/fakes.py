@@ -54,6 +54,7 @@ class OutboxRow:
         self.state: EventState = "pending"
         self.attempts = 0
         self.next_attempt_at = received_at
+        self.asked_at = received_at
         self.sent_at: datetime | None = None
         self.last_error: str | None = None
 
@@ -140,7 +141,15 @@ class MemoryInbox:
         for row in due:
             row.attempts += 1
             row.next_attempt_at = self._clock.now() + timedelta(seconds=lease_seconds)
-        return [ClaimedEvent(event=row.outbound.event, attempt=row.attempts) for row in due]
+        return [
+            ClaimedEvent(
+                event=row.outbound.event,
+                attempt=row.attempts,
+                source=row.outbound.source,
+                waited_seconds=(self._clock.now() - row.asked_at).total_seconds(),
+            )
+            for row in due
+        ]
 
     async def mark_sent(self, event_id: str) -> None:
         self._answer()
@@ -161,7 +170,7 @@ class MemoryInbox:
     async def backlog(self) -> Backlog:
         self._answer()
         pending = self._in("pending")
-        oldest = min((row.received_at for row in pending), default=self._clock.now())
+        oldest = min((row.asked_at for row in pending), default=self._clock.now())
         return Backlog(
             pending=len(pending),
             dead=len(self._in("dead")),
@@ -236,7 +245,7 @@ class MemoryInbox:
     def _replay(self, row: OutboxRow) -> None:
         if row.state != "pending":
             row.state, row.attempts, row.sent_at, row.last_error = "pending", 0, None, None
-            row.next_attempt_at = self._clock.now()
+            row.next_attempt_at = row.asked_at = self._clock.now()
 
     def _answer(self) -> None:
         if self.is_away:
@@ -267,6 +276,7 @@ class FakeMeasures(FakeStreamObserver):
         self.entries: dict[str, int] = {}
         self.webhooks: list[tuple[str, str]] = []
         self.attempts: list[str] = []
+        self.deliveries: list[tuple[str, float]] = []
         self.backlogs: list[Backlog] = []
         self.looks: list[tuple[int, int]] = []
         self.mended: list[str] = []
@@ -280,6 +290,9 @@ class FakeMeasures(FakeStreamObserver):
 
     def event_attempted(self, outcome: str, seconds: float) -> None:
         self.attempts.append(outcome)
+
+    def event_delivered(self, source: str, seconds: float) -> None:
+        self.deliveries.append((source, seconds))
 
     def rooms_looked_at(self, live: int, missing: int) -> None:
         self.looks.append((live, missing))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, Literal, get_args
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from prometheus_client import Gauge
 
 from meetai_contracts.api import Health
 
@@ -21,12 +22,16 @@ ReadinessCheck = Callable[[], Awaitable[None]]
 """Returns when the dependency can do its work. Raises `NotReadyError` with the reason in words."""
 
 
+State = Literal["ok", "unfit", "away"]
+"""What a check finds: fine; something that answers and can't do its work (`NotReadyError`); no answer."""
+
+
 class NotReadyError(Exception):
     """A dependency can't do its work; the message says why, without addresses or credentials."""
 
 
-def health_routes(checks: Mapping[str, ReadinessCheck]) -> list[HTTPRouteHandler]:
-    """The two routes; `checks` name each dependency that readiness asks, all at once."""
+def health_routes(checks: Mapping[str, ReadinessCheck], found: Gauge) -> list[HTTPRouteHandler]:
+    """The two routes; `checks` name each dependency that readiness asks, all at once. `found` keeps the last answer, by check and state."""
 
     @get("/livez", summary="Is the process alive?", tags=["operations"])
     async def livez() -> Health:
@@ -35,22 +40,25 @@ def health_routes(checks: Mapping[str, ReadinessCheck]) -> list[HTTPRouteHandler
     @get("/readyz", summary="Should it be sent work?", tags=["operations"])
     async def readyz() -> Response[Health]:
         outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
-        results = dict(zip(checks, outcomes, strict=True))
-        ready = all(outcome == "ok" for outcome in outcomes)
+        for name, (state, _) in zip(checks, outcomes, strict=True):
+            for each in get_args(State):
+                found.labels(name, each).set(each == state)
+        results = {name: words for name, (_, words) in zip(checks, outcomes, strict=True)}
+        ready = all(state == "ok" for state, _ in outcomes)
         health = Health(status="ok" if ready else "unavailable", checks=results)
         return Response(health, status_code=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
     return [livez, readyz]
 
 
-async def _outcome(check: ReadinessCheck) -> str:
+async def _outcome(check: ReadinessCheck) -> tuple[State, str]:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
     except NotReadyError as error:
-        return str(error)
+        return "unfit", str(error)
     except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+        return "away", f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 - whatever a driver raises, the dependency isn't ready
-        return type(error).__name__
-    return "ok"
+        return "away", type(error).__name__
+    return "ok", "ok"

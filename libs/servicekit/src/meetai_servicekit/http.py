@@ -22,10 +22,10 @@ from litestar.types import ControllerRouterHandler, Message, Middleware, Receive
 from prometheus_client import CollectorRegistry, Histogram
 
 from meetai_servicekit.health import ReadinessCheck, health_routes
-from meetai_servicekit.metrics import http_histogram, metrics_route
+from meetai_servicekit.metrics import http_histogram, metrics_route, readiness_gauge
 from meetai_servicekit.paths import keep_path_encoded
 from meetai_servicekit.problems import EXCEPTION_HANDLERS
-from meetai_servicekit.tracing import NO_TRACING, TRACE_ID, Tracing
+from meetai_servicekit.tracing import EXEMPLAR, NO_TRACING, TRACE_ID, Tracing
 
 DEFAULT_MAX_BODY_BYTES: Final = 32 * 1024
 QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -64,10 +64,11 @@ class HttpService(Litestar):
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "unmatched")
         method = str(scope.get("method"))
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        trace_id = scope.get(TRACE_ID)
+        self._requests.labels(method, route, str(status)).observe(seconds, scope.get(EXEMPLAR))  # type: ignore[arg-type]  # what `tracing` has put there
         if route not in QUIET_ROUTES:
             caller = getattr(scope.get("auth"), "name", None)
-            traced = {"trace_id": scope.get(TRACE_ID)} if scope.get(TRACE_ID) else {}
+            traced = {"trace_id": trace_id} if trace_id else {}
             log.info(
                 "request_served",
                 method=method,
@@ -126,7 +127,7 @@ def create_http_service(
         await asyncio.to_thread(tracing.close)
 
     app = HttpService(
-        route_handlers=[*routes, *health_routes(readiness), metrics_route(registry)],
+        route_handlers=[*routes, *health_routes(readiness, readiness_gauge(registry)), metrics_route(registry)],
         lifespan=[traced, *lifespan],
         middleware=[*tracing.http_middleware(QUIET_ROUTES), *middleware],
         cors_config=cors,

@@ -1,21 +1,29 @@
-"""`/metrics`: what Prometheus scrapes. One registry an application, so that two in a process don't mix."""
+"""`/metrics`: what Prometheus scrapes. One registry an application, so that two in a process don't mix.
+
+The metrics' names are a promise to dashboards and alerts: each is listed in `deploy/docs/metrics.md`, which a test holds against the code.
+"""
 
 from __future__ import annotations
 
-from litestar import Response, get
-from litestar.handlers import HTTPRouteHandler
-from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from typing import Any, Final
 
-HTTP_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+HTTP_BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped upstream; one more series for each label set, which nothing here asks for
 
 
 def metrics_route(registry: CollectorRegistry) -> HTTPRouteHandler:
-    """The route that writes out a registry in Prometheus' text format."""
+    """The route that writes out a registry: as OpenMetrics, with exemplars, for who accepts that; else in Prometheus' text format."""
 
     @get("/metrics", include_in_schema=False, sync_to_thread=False)
-    def metrics() -> Response[bytes]:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+        write, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(write(registry), headers={"Content-Type": content_type})
 
     return metrics
 
@@ -28,4 +36,14 @@ def http_histogram(registry: CollectorRegistry) -> Histogram:
         ("method", "route", "status"),
         registry=registry,
         buckets=HTTP_BUCKETS_SECONDS,
+    )
+
+
+def readiness_gauge(registry: CollectorRegistry) -> Gauge:
+    """`meetai_readiness`, by check and state; of a check's states one is 1."""
+    return Gauge(
+        "meetai_readiness",
+        "What /readyz last found of each check: ok, unfit (it answers, and can't do its work) or away. 1 for the state it is in.",
+        ("check", "state"),
+        registry=registry,
     )

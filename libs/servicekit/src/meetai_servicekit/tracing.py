@@ -40,6 +40,8 @@ _SHOWN_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
 _WHOLE: Final = "meetai.scope"
 TRACE_ID: Final = "meetai.trace_id"
 """Where a request's trace is in its ASGI scope."""
+EXEMPLAR: Final = "meetai.exemplar"
+"""And what its histogram's sample is to carry."""
 
 
 class Tracing:
@@ -67,6 +69,7 @@ class Tracing:
             async def with_whole_scope(scope: Scope, receive: Receive, send: Send) -> None:
                 whole = cast("dict[str, Any]", scope)[_WHOLE]
                 whole[TRACE_ID] = current_trace_id()  # for the request's log line
+                whole[EXEMPLAR] = current_exemplar()
                 await app(whole, receive, send)
 
             observed = OpenTelemetryInstrumentationMiddleware(with_whole_scope, config).open_telemetry_middleware
@@ -120,6 +123,14 @@ def current_trace_id() -> str | None:
     """The running span's trace, as backends show it; None outside one."""
     context = trace.get_current_span().get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+def current_exemplar() -> dict[str, str] | None:
+    """What leads from a histogram's bucket to the running span's trace (OpenMetrics, Exemplars); None where that isn't kept."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid or not context.trace_flags.sampled:
+        return None
+    return {"trace_id": trace.format_trace_id(context.trace_id)}
 
 
 @contextmanager

@@ -50,6 +50,17 @@ class Worker:
         except TimeoutError:
             log.error("worker_close_timed_out")  # noqa: TRY400 - no stack needed
 
+    @property
+    def jobs(self) -> int:
+        """Meetings that it serves now."""
+        return len(self._server.active_jobs)
+
+    @property
+    def is_registered(self) -> bool:
+        """LiveKit knows this worker and may send it jobs."""
+        connected = self._server.id != "unregistered" and not self._server._connecting  # noqa: SLF001 - the framework has no public way to ask
+        return connected and not self._server.draining
+
     async def check_registered(self) -> None:
         """Readiness: LiveKit knows this worker and may send it jobs.
 
@@ -58,7 +69,7 @@ class Worker:
         """
         if self._server.draining:
             raise NotReadyError("draining: no new jobs are taken")
-        if self._server.id == "unregistered" or self._server._connecting:  # noqa: SLF001 - the framework has no public way to ask
+        if not self.is_registered:
             raise NotReadyError("not registered with LiveKit")
 
 

@@ -60,6 +60,7 @@ from meetai_transcript_ingest.upkeep import (
     finish_erasures,
     keep_partitions_ahead,
     relay_events,
+    watch_dead_letters,
     watch_outbox,
 )
 from meetai_transcript_ingest.usecases import ExportTranscript, ProveTranscript, ReadTranscript, StoreEntries
@@ -114,7 +115,12 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     store = PostgresLineStore(lines)
     tracing = start_tracing(SERVICE, settings.otel_exporter_otlp_endpoint)
     store_entries = StoreEntries(
-        store, patience=patience, observer=observer, monotonic=time.monotonic, tracer=tracing.tracer
+        store,
+        patience=patience,
+        observer=observer,
+        monotonic=time.monotonic,
+        unix_seconds=time.time,
+        tracer=tracing.tracer,
     )
     name = consumer_name()
     consumers = [
@@ -132,6 +138,8 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     works = {name: work for consumer in consumers for name, work in consumer.works().items()}
     outbox = PostgresOutbox(writers)
     works |= _telling(outbox, RedisEventsStream(redis), settings, observer)
+    letters = PostgresDeadLetters(writers, store)
+    works["watch dead letters"] = partial(watch_dead_letters, letters, observer=observer, sleep=asyncio.sleep)
     erase = EraseMeeting(PostgresErasures(writers), observer=observer, monotonic=time.monotonic)
     works["erasures"] = partial(finish_erasures, erase, observer=observer, sleep=asyncio.sleep)
     if settings.retention_days is not None:
@@ -169,8 +177,6 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
         if any(consumer.stalled for consumer in consumers):
             raise NotReadyError("holds entries that it can't store")
 
-    letters = PostgresDeadLetters(writers, store)
-    redrive = Redrive(letters, observer=observer, monotonic=time.monotonic)
     service = create_http_service(
         title="MeetAI transcript-ingest",
         routes=[
@@ -189,7 +195,11 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
                 participants=_participant_tokens(settings),
             ),
             erasure_routes(erase, keys=settings.service_keys),
-            dead_letter_routes(InspectDeadLetters(letters), redrive, keys=settings.service_keys),
+            dead_letter_routes(
+                InspectDeadLetters(letters),
+                Redrive(letters, observer=observer, monotonic=time.monotonic),
+                keys=settings.service_keys,
+            ),
         ],
         readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
         registry=registry,

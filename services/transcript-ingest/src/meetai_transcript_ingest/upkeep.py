@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from meetai_servicekit.patience import Patience, TryLaterError
-from meetai_transcript_ingest.ports import LineStore, Observer, Outbox
+from meetai_transcript_ingest.ports import DeadLetters, LineStore, Observer, Outbox
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts
 from meetai_transcript_ingest.usecases.publish import CompleteRooms, PublishEvents
@@ -66,6 +66,18 @@ async def watch_outbox(outbox: Outbox, *, observer: Observer, sleep: Sleep) -> N
 
     while True:
         await attempt("outbox status", look, observer)
+        await sleep(BACKLOG_INTERVAL_SECONDS)
+
+
+async def watch_dead_letters(letters: DeadLetters, *, observer: Observer, sleep: Sleep) -> None:
+    """Tell the observer how many wait for a person."""
+
+    async def look() -> int:
+        observer.letters_seen(await letters.kept())
+        return 0
+
+    while True:
+        await attempt("dead letters status", look, observer)
         await sleep(BACKLOG_INTERVAL_SECONDS)
 
 

@@ -203,6 +203,9 @@ class Measures(StreamObserver, Protocol):
     def event_attempted(self, outcome: str, seconds: float) -> None:
         """One attempt at delivery: `sent`, `failed` or `dead`."""
 
+    def event_delivered(self, source: str, seconds: float) -> None:
+        """Inngest has an event, so long after it was stored, or asked for again."""
+
     def backlog_seen(self, backlog: Backlog) -> None:
         """How much there is to deliver."""
 

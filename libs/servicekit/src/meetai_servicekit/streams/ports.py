@@ -32,11 +32,13 @@ class StreamStatus(Struct, frozen=True):
         lag_entries: Not delivered yet.
         pending_entries: Delivered and not acknowledged.
         oldest_pending_seconds: Age of the oldest of those, from when it was put on the stream.
+        memory_ratio: How much of what Redis may use it uses, 0 to 1; 0 where it has no limit, or doesn't tell.
     """
 
     lag_entries: int
     pending_entries: int
     oldest_pending_seconds: float
+    memory_ratio: float = 0.0
 
 
 class Reclaimed(Struct, frozen=True):

@@ -25,6 +25,10 @@ class PrometheusStreamObserver:
         self._lag = gauge("stream_lag_entries", "Entries that no consumer has had yet.")
         self._pending = gauge("stream_pending_entries", "Entries delivered and not acknowledged.")
         self._oldest = gauge("stream_oldest_pending_seconds", "Age of the oldest entry that is not acknowledged.")
+        self._memory = gauge(
+            "stream_memory_ratio",
+            "Used share of what the stream's Redis may use; at 1 it takes no more entries. 0 without a limit.",
+        )
 
     def postponed(self, what: str) -> None:
         """See `CountsPostponed.postponed`."""
@@ -43,3 +47,5 @@ class PrometheusStreamObserver:
         self._lag.labels(stream).set(status.lag_entries)
         self._pending.labels(stream).set(status.pending_entries)
         self._oldest.labels(stream).set(status.oldest_pending_seconds)
+        self._memory.labels(stream).set(status.memory_ratio)
+        self._lost.labels(stream)  # that there is a 0 before the first loss lets `increase` see it

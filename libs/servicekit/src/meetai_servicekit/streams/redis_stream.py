@@ -200,7 +200,7 @@ class RedisEntryStream:
                 seconds, microseconds = await self._redis.time()
                 if summary["min"] is not None:
                     oldest_seconds = max(0.0, seconds + microseconds / 1e6 - _id_order(summary["min"])[0] / 1000)
-            return StreamStatus(int(lag), int(group["pending"]), oldest_seconds)
+            return StreamStatus(int(lag), int(group["pending"]), oldest_seconds, await self._memory_ratio())
 
     async def _read_round(self, *, block_ms: int | None) -> tuple[Arrival, ...]:
         reply: Any = await self._redis.xreadgroup(
@@ -210,6 +210,15 @@ class RedisEntryStream:
 
     async def _groups(self) -> list[dict[str, Any]]:
         return await self._redis.xinfo_groups(self._key)
+
+    async def _memory_ratio(self) -> float:
+        """0 also where a managed Redis doesn't let us ask."""
+        try:
+            memory: Any = await self._redis.info("memory")
+        except ResponseError:
+            return 0.0
+        limit = int(memory.get("maxmemory", 0))
+        return int(memory.get("used_memory", 0)) / limit if limit else 0.0
 
     async def _counted_lag(self, last_delivered: bytes) -> int:
         after = f"({last_delivered.decode()}"

@@ -8,6 +8,7 @@ line is not affected.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -22,7 +23,7 @@ from livekit.agents.types import (
 )
 
 from meetai_agent.adapters.microphone import TRACK_SOURCES
-from meetai_agent.ports import Meter
+from meetai_agent.ports import JobMeter
 from meetai_contracts.codec import encode_json
 from meetai_contracts.transcript import LIVE_TOPIC, LiveTranscript, Source
 
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 class RoomCaptions:
     """`ports.Captions` over a room's reliable data channel: `meetai.transcript`, and beside it `lk.transcription`."""
 
-    def __init__(self, room: rtc.Room, *, meter: Meter) -> None:
+    def __init__(self, room: rtc.Room, *, meter: JobMeter) -> None:
         self._room = room
         self._finished = ""
         self._channels = (
@@ -90,21 +91,29 @@ class RoomCaptions:
 class CaptionChannel:
     """Sends captions one after another, as fast as the room takes them. When 256 wait the oldest interim goes first."""
 
-    def __init__(self, topic: str, send: Callable[[LiveTranscript], Awaitable[None]], *, meter: Meter) -> None:
+    def __init__(
+        self,
+        topic: str,
+        send: Callable[[LiveTranscript], Awaitable[None]],
+        *,
+        meter: JobMeter,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._topic = topic
         self._send = send
         self._meter = meter
-        self._waiting: deque[LiveTranscript] = deque()
+        self._monotonic = monotonic
+        self._waiting: deque[tuple[LiveTranscript, float]] = deque()
         self._added = asyncio.Event()
         self._sending = asyncio.create_task(self._send_all(), name=f"captions-{topic}")
 
     def publish(self, caption: LiveTranscript) -> None:
         """Queue a caption; never waits."""
         if len(self._waiting) >= MAX_WAITING:
-            oldest = next((at for at, waiting in enumerate(self._waiting) if not waiting.final), 0)
+            oldest = next((at for at, (waiting, _) in enumerate(self._waiting) if not waiting.final), 0)
+            self._drop(self._waiting[oldest][0])
             del self._waiting[oldest]
-            self._meter.caption_dropped()
-        self._waiting.append(caption)
+        self._waiting.append((caption, self._monotonic()))
         self._added.set()
 
     async def aclose(self) -> None:
@@ -117,12 +126,22 @@ class CaptionChannel:
             await self._added.wait()
             self._added.clear()
             while self._waiting:
-                await self._send_one(self._waiting.popleft())
+                await self._send_one(*self._waiting.popleft())
 
-    async def _send_one(self, caption: LiveTranscript) -> None:
+    async def _send_one(self, caption: LiveTranscript, since: float) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send(caption)
         except Exception as error:
-            self._meter.caption_dropped()
+            self._drop(caption)
             log.warning("caption_not_sent", topic=self._topic, line_id=caption.id, exc_info=error)
+        else:
+            if caption.final:
+                self._meter.caption_published(self._topic, self._monotonic() - since)
+
+    def _drop(self, caption: LiveTranscript) -> None:
+        self._meter.caption_dropped()
+        if caption.final:
+            self._meter.caption_published(
+                self._topic, SEND_SECONDS
+            )  # whoever measures how long people wait must see it

@@ -7,7 +7,14 @@ itself counts, the replays, has a registry and names of its own.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+CAPTION_BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""A room in good health takes a caption in milliseconds; it is given up after 5 s."""
+RECOGNITION_BUCKETS_SECONDS: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+"""Of which 0.4 s is the silence that ends an utterance; p50 is 0.67 s with the offline model (FACTS, Speech without a key)."""
 
 
 class CountingMeter:
@@ -67,10 +74,31 @@ class JobMeter(CountingMeter):
     def __init__(self) -> None:
         super().__init__("meetai_agent", None)
         self._questions = Counter("meetai_agent_questions", "Questions to the agent.", ("outcome",), registry=None)
+        self._caption_seconds = Histogram(
+            "meetai_agent_caption_seconds",
+            "From the recogniser's final to the room having its caption, by channel; one that it didn't take counts as 5 s.",
+            ("topic",),
+            registry=None,
+            buckets=CAPTION_BUCKETS_SECONDS,
+        )
+        self._recognition_seconds = Histogram(
+            "meetai_agent_recognition_seconds",
+            "From the end of a person's words to the recogniser's final.",
+            registry=None,
+            buckets=RECOGNITION_BUCKETS_SECONDS,
+        )
 
     def question_ended(self, outcome: str) -> None:
         """Count it: `ports.QuestionMeter`."""
         self._questions.labels(outcome).inc()
+
+    def caption_published(self, topic: str, seconds: float) -> None:
+        """Count it: `ports.LatencyMeter`."""
+        self._caption_seconds.labels(topic).observe(seconds)
+
+    def speech_recognised(self, seconds: float) -> None:
+        """Count it: `ports.LatencyMeter`."""
+        self._recognition_seconds.observe(seconds)
 
 
 class ReplayMeter(CountingMeter):

@@ -37,6 +37,7 @@ from meetai_agent.adapters.redis_events import RedisEventStream
 from meetai_agent.adapters.redis_stream import RedisBatchStream
 from meetai_agent.adapters.spool_files import SpoolFile
 from meetai_agent.adapters.system_clock import SystemClock
+from meetai_agent.adapters.worker_gauges import Load, WorkerGauges
 from meetai_agent.app.approvals import open_approvals
 from meetai_agent.app.talking import start_conversation
 from meetai_agent.domain.batches import Producer
@@ -77,6 +78,9 @@ def main() -> int:
     registry = CollectorRegistry()
     job_counts = JobCounts(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     registry.register(job_counts)
+    registry.register(
+        WorkerGauges(lambda: Load(worker.jobs, settings.max_jobs, worker.is_registered), Path(settings.spool_dir))
+    )
     tracing = start_tracing("agent", settings.otel_exporter_otlp_endpoint)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     replay = Replay(
@@ -208,7 +212,7 @@ async def start_session(context: JobContext) -> None:
     spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter, tracer=tracing.tracer)
-    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, meter=meter)
+    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, clock=clock, meter=meter)
     session.transcribe(transcription)
     if settings.llm != NO_RESPONDER:
         try:

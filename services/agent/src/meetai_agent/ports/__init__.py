@@ -210,6 +210,20 @@ class Meter(Protocol):
         """Speech gave no text because recognisers failed; a `gap` names it."""
 
 
+class LatencyMeter(Protocol):
+    """How long people wait to read what was said."""
+
+    def speech_recognised(self, seconds: float) -> None:
+        """Words were final so long after they had ended."""
+
+    def caption_published(self, topic: str, seconds: float) -> None:
+        """The room took a final caption on this channel, so long after it was final; one that it didn't take counts as the longest."""
+
+
+class JobMeter(Meter, LatencyMeter, Protocol):
+    """All that is counted of one meeting."""
+
+
 class QuestionMeter(Protocol):
     """Counts of the conversation."""
 

@@ -17,7 +17,7 @@ from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised, storable_pieces
-from meetai_agent.ports import Captions, Ear, Follower, Meter, Spool
+from meetai_agent.ports import Captions, Clock, Ear, Follower, JobMeter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
 from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Source, Speaker, TranscriptLine
@@ -32,9 +32,10 @@ class Transcription:
     """The transcript of one job, from its first line to its close."""
 
     def __init__(
-        self, producer: Producer, *, spool: Spool, delivery: Delivery, captions: Captions, meter: Meter
+        self, producer: Producer, *, spool: Spool, delivery: Delivery, captions: Captions, clock: Clock, meter: JobMeter
     ) -> None:
         self._producer = producer
+        self._clock = clock
         self._spool = spool
         self._delivery = delivery
         self._captions = captions
@@ -104,6 +105,7 @@ class Transcription:
                 self._caption_interim(speaker, heard, source)
             case FinalWords():
                 self._add(speaker, heard, source)
+                self._meter.speech_recognised(max(0.0, (self._clock.unix_ms() - heard.ended_ms) / 1000))
             case Unrecognised():
                 self._name_lost(speaker, heard.ended_ms - heard.started_ms)
 

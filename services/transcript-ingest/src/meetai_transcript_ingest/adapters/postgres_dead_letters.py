@@ -64,6 +64,12 @@ class PostgresDeadLetters:
             raise LetterGoneError("no such dead letter")
         return KeptLetter(_summary(row), row[12])
 
+    async def kept(self) -> int:
+        """See `DeadLetters.kept`."""
+        async with self._transaction() as connection:
+            row = await (await connection.execute(_QUERIES["count_letters"])).fetchone()
+            return int(row[0]) if row else 0
+
     async def rewrite(self, letter: KeptLetter, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Rewritten:
         """See `DeadLetters.rewrite`."""
         async with self._transaction() as connection:

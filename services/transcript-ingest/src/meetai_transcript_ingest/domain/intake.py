@@ -48,6 +48,7 @@ class Parcel(Struct, frozen=True):
     Attributes:
         lines: May be empty.
         first_seq: Of the lines; 0 where there are none.
+        spoken_ms: When the words of the first line, which has waited longest, ended; None where there is none.
     """
 
     stream: str
@@ -55,6 +56,7 @@ class Parcel(Struct, frozen=True):
     declaration: Declaration
     lines: Sequence[WireLine]
     first_seq: int
+    spoken_ms: int | None = None
 
 
 class DeadLetter(Struct, frozen=True):
@@ -151,7 +153,8 @@ def unpack(arrival: Arrival, lay_out: LayOut | None = None) -> Unpacked:
         gaps=gaps,
     )
     lines = LaidOut(data, lay_out(batch.lines)) if lay_out else batch.lines
-    return Unpacked((Parcel(arrival.stream, arrival.entry_id, declaration, lines, batch.first_seq),))
+    spoken_ms = batch.lines[0].ended_ms if batch.lines else None
+    return Unpacked((Parcel(arrival.stream, arrival.entry_id, declaration, lines, batch.first_seq, spoken_ms),))
 
 
 def in_write_order(parcels: Sequence[Parcel]) -> list[Parcel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from meetai_servicekit.streams import StreamObserver
@@ -14,6 +15,15 @@ class Observer(StreamObserver, Protocol):
 
     def committed(self, stream: str, entries: int, outcome: Committed, seconds: float) -> None:
         """A set of entries is durable."""
+
+    def durable(self, stream: str, waits_seconds: Sequence[float]) -> None:
+        """So long after its first words had ended, each entry of a set is durable."""
+
+    def named_lost(self, stream: str, lines: int) -> None:
+        """Producers have named so many of their lines as lost."""
+
+    def letters_seen(self, kept: int) -> None:
+        """So many dead letters wait to be redriven or discarded."""
 
     def dead_lettered(self, reason: str, count: int) -> None:
         """Entries or lines are in the dead-letter table."""

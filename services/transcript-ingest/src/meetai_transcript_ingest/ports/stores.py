@@ -69,6 +69,9 @@ class DeadLetters(Protocol):
     async def get(self, letter_id: int) -> KeptLetter:
         """One letter, with its payload."""
 
+    async def kept(self) -> int:
+        """How many there are; counted up to 10,000, since more than that say no more."""
+
     async def rewrite(self, letter: KeptLetter, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Rewritten:
         """Store what the letter holds and remove it, in one transaction.
 

@@ -31,12 +31,14 @@ class StoreEntries:
         patience: Patience,
         observer: Observer,
         monotonic: Callable[[], float],
+        unix_seconds: Callable[[], float],
         tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._store = store
         self._patience = patience
         self._observer = observer
         self._monotonic = monotonic
+        self._unix_seconds = unix_seconds
         self._tracer = tracer
 
     async def __call__(self, stream: EntryStream, delivery: Delivery) -> None:
@@ -56,6 +58,7 @@ class StoreEntries:
         outcome = await self._store_all(delivery.parcels, delivery.letters)
         seconds = self._monotonic() - started
         self._observer.committed(stream.name, len(delivery.entry_ids), outcome, seconds)
+        self._tell_waits(stream, delivery.parcels)
         log.info(
             "batch_committed",
             stream=stream.name,
@@ -70,6 +73,16 @@ class StoreEntries:
             ms=round(seconds * 1000, 2),
         )
         return outcome
+
+    def _tell_waits(self, stream: EntryStream, parcels: Sequence[Parcel]) -> None:
+        """How long words have waited, and which never come. Two clocks: one that is behind makes no negative wait."""
+        now = self._unix_seconds()
+        waits = [max(0.0, now - parcel.spoken_ms / 1000) for parcel in parcels if parcel.spoken_ms is not None]
+        self._observer.durable(stream.name, waits)
+        lost = sum(last - first + 1 for parcel in parcels for first, last in parcel.declaration.gaps)
+        if lost:
+            self._observer.named_lost(stream.name, lost)
+            log.error("lines_named_lost", stream=stream.name, lines=lost)
 
     async def _store_all(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
         """Commit; what the store refuses is halved until what is bad stands alone in a dead letter."""

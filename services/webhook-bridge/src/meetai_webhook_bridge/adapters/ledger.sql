@@ -13,7 +13,7 @@ LIMIT :batch
 
 -- name: replay_event(id, unreadable)
 UPDATE outbox
-SET state = 'pending', attempts = 0, next_attempt_at = now(), sent_at = NULL, last_error = NULL
+SET state = 'pending', attempts = 0, next_attempt_at = now(), asked_at = now(), sent_at = NULL, last_error = NULL
 WHERE id = :id AND state <> 'pending' AND name <> :unreadable
 RETURNING position
 
@@ -34,7 +34,7 @@ WITH chosen AS (
     FOR UPDATE
 )
 UPDATE outbox
-SET state = 'pending', attempts = 0, next_attempt_at = now(), sent_at = NULL, last_error = NULL
+SET state = 'pending', attempts = 0, next_attempt_at = now(), asked_at = now(), sent_at = NULL, last_error = NULL
 FROM chosen WHERE outbox.position = chosen.position
 RETURNING outbox.position
 

@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from meetai_servicekit.postgres import Pool, load_queries
+from meetai_servicekit.tracing import current_traceparent
 from meetai_webhook_bridge.domain.errors import MalformedWebhookError, StoreAwayError
 from meetai_webhook_bridge.domain.events import OutboundEvent
 
@@ -106,7 +107,7 @@ async def insert_event(connection: AsyncConnection[TupleRow], event: OutboundEve
 
 
 def outbox_row(outbound: OutboundEvent) -> dict[str, Any]:
-    """An event as a row."""
+    """An event as a row, with the trace that it is stored in."""
     event = outbound.event
     return {
         "id": event.id,
@@ -116,6 +117,7 @@ def outbox_row(outbound: OutboundEvent) -> dict[str, Any]:
         "room_sid": outbound.room_sid,
         "occurred_at": event.occurred_at,
         "data": jsonb(event.data),
+        "traceparent": current_traceparent(),
     }
 
 

@@ -81,9 +81,13 @@ class PostgresInbox(PostgresStore):
         rows = await self._fetch("claim_due", {"batch": limit, "lease_seconds": lease_seconds})
         return [
             ClaimedEvent(
-                event=DomainEvent(v=1, id=event_id, name=name, occurred_at=occurred_at, data=data), attempt=attempts
+                event=DomainEvent(v=1, id=event_id, name=name, occurred_at=occurred_at, data=data),
+                attempt=attempts,
+                source=source,
+                waited_seconds=waited_seconds,
+                traceparent=traceparent,
             )
-            for event_id, name, occurred_at, data, attempts in rows
+            for event_id, name, occurred_at, data, attempts, source, traceparent, waited_seconds in rows
         ]
 
     async def mark_sent(self, event_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from meetai_servicekit.streams.prometheus import PrometheusStreamObserver
+from meetai_servicekit.tracing import current_exemplar
 from meetai_webhook_bridge.domain.delivery import Backlog
 
 
@@ -37,6 +38,13 @@ class PrometheusMeasures(PrometheusStreamObserver):
             ("outcome",),
             registry=registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0),
+        )
+        self._delivery_seconds = Histogram(
+            "meetai_bridge_event_delivery_seconds",
+            "From an event being stored (a webhook's 200), or replayed, to Inngest having it; by who told it.",
+            ("source",),
+            registry=registry,
+            buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0),
         )
         self._undelivered = Gauge(
             "meetai_bridge_undelivered_events",
@@ -80,7 +88,11 @@ class PrometheusMeasures(PrometheusStreamObserver):
     def event_attempted(self, outcome: str, seconds: float) -> None:
         """One attempt at delivery."""
         self._attempts.labels(outcome).inc()
-        self._send_seconds.labels(outcome).observe(seconds)
+        self._send_seconds.labels(outcome).observe(seconds, current_exemplar())
+
+    def event_delivered(self, source: str, seconds: float) -> None:
+        """How long an event was on its way."""
+        self._delivery_seconds.labels(source).observe(seconds, current_exemplar())
 
     def backlog_seen(self, backlog: Backlog) -> None:
         """How much there is to deliver."""

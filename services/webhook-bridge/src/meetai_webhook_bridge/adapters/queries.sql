@@ -3,9 +3,9 @@ INSERT INTO inbox (id, event, room_sid, room_name, body)
 VALUES (:id, :event, :room_sid, :room_name, :body)
 ON CONFLICT (id) DO NOTHING
 
--- name: insert_event(id, name, source, meeting_id, room_sid, occurred_at, data)!
-INSERT INTO outbox (id, name, source, meeting_id, room_sid, occurred_at, data)
-VALUES (:id, :name, :source, :meeting_id, :room_sid, :occurred_at, :data)
+-- name: insert_event(id, name, source, meeting_id, room_sid, occurred_at, data, traceparent)!
+INSERT INTO outbox (id, name, source, meeting_id, room_sid, occurred_at, data, traceparent)
+VALUES (:id, :name, :source, :meeting_id, :room_sid, :occurred_at, :data, :traceparent)
 ON CONFLICT (id) DO NOTHING
 
 -- name: insert_unreadable(id, name, source, data, reason, payload)!
@@ -40,7 +40,8 @@ SET attempts = attempts + 1,
     next_attempt_at = now() + make_interval(secs => :lease_seconds)
 FROM due
 WHERE outbox.position = due.position
-RETURNING id, name, occurred_at, data, attempts
+RETURNING id, name, occurred_at, data, attempts, source, traceparent,
+          extract(epoch FROM clock_timestamp() - coalesce(asked_at, received_at))::float8
 
 -- name: mark_sent(id)!
 UPDATE outbox SET state = 'sent', sent_at = now(), last_error = NULL
@@ -57,6 +58,6 @@ WHERE id = :id AND state = 'pending' AND attempts = :attempt
 -- name: backlog()
 SELECT count(*) FILTER (WHERE state = 'pending'),
        count(*) FILTER (WHERE state = 'dead'),
-       coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'pending')), 0)::float8
+       coalesce(extract(epoch FROM now() - min(coalesce(asked_at, received_at)) FILTER (WHERE state = 'pending')), 0)::float8
 FROM outbox
 WHERE state <> 'sent'

@@ -11,6 +11,7 @@ from meetai_contracts.events import (
     DomainEvent,
 )
 from meetai_servicekit.backoff import Backoff
+from meetai_webhook_bridge.domain.events import Source
 
 RETRY: Final = Backoff(first_seconds=1.0, limit_seconds=3600.0)
 
@@ -23,10 +24,16 @@ class ClaimedEvent(Struct, frozen=True):
 
     Attributes:
         attempt: The number of this attempt, from 1.
+        source: Who told it.
+        waited_seconds: Since it was stored, or asked for again, until it was claimed.
+        traceparent: The trace that it was stored in, as W3C Trace Context writes it; None for none.
     """
 
     event: DomainEvent
     attempt: int
+    source: Source = "webhook"
+    waited_seconds: float = 0.0
+    traceparent: str | None = None
 
 
 class Backlog(Struct, frozen=True):

@@ -90,6 +90,7 @@ class DeliverDueEvents:
             if reason is None:
                 await self._outbox.mark_sent(claimed.event.id)
                 self._report("sent", claimed, seconds)
+                self._measures.event_delivered(claimed.source, claimed.waited_seconds + seconds)
                 return
             wait_seconds = retry_wait_seconds(claimed.attempt, self._random)
             await self._outbox.mark_failed(claimed, reason=reason, retry_after_seconds=wait_seconds)
