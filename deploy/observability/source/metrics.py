@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -22,6 +23,7 @@ from meetai_agent.adapters.prometheus_meter import JobDecisionMeter, JobMeter, R
 from meetai_agent.adapters.worker_gauges import Load, WorkerGauges
 from meetai_agent.http import create_http
 from meetai_servicekit.background import ProcessFate
+from meetai_servicekit.http import HttpService
 from meetai_servicekit.settings import load
 from meetai_token import app as token_app
 from meetai_token.settings import TokenSettings
@@ -111,25 +113,43 @@ def _known(collectors: Iterable[Any]) -> Iterable[Known]:
             yield Known(name, metric.type, labels, metric.documentation)
 
 
+def applications() -> dict[str, HttpService]:
+    """The services that have an API of their own, put together and not started."""
+    return {name: app for name, (app, _) in _put_together().items()}
+
+
+@cache
 def _collectors() -> dict[str, list[Collector]]:
-    return {
-        "token": asyncio.run(_registered(token_app, lambda: token_app.create_app(load(TokenSettings, ENVIRONMENT)))),
-        "webhook-bridge": asyncio.run(
-            _registered(bridge_app, lambda: bridge_app.create_app(load(BridgeSettings, ENVIRONMENT), ProcessFate()))
-        ),
-        "transcript-ingest": asyncio.run(
-            _registered(ingest_app, lambda: ingest_app.create_app(load(IngestSettings, ENVIRONMENT), ProcessFate()))
-        ),
-        "agent": _agent(),
-    }
+    return {name: collectors for name, (_, collectors) in _put_together().items()} | {"agent": _agent()}
 
 
-async def _registered(app: Any, create: Callable[[], object]) -> list[Collector]:
-    """What an application registers while it is put together; in a loop, because pools want one."""
+@cache
+def _put_together() -> dict[str, tuple[HttpService, list[Collector]]]:
+    def token() -> HttpService:
+        return token_app.create_app(load(TokenSettings, ENVIRONMENT))
+
+    def bridge() -> HttpService:
+        return bridge_app.create_app(load(BridgeSettings, ENVIRONMENT), ProcessFate())
+
+    def ingest() -> HttpService:
+        return ingest_app.create_app(load(IngestSettings, ENVIRONMENT), ProcessFate())[0]
+
+    async def create() -> dict[str, tuple[HttpService, list[Collector]]]:  # in a loop, because pools want one
+        return {
+            "token": _registered(token_app, token),
+            "webhook-bridge": _registered(bridge_app, bridge),
+            "transcript-ingest": _registered(ingest_app, ingest),
+        }
+
+    return asyncio.run(create())
+
+
+def _registered(app: Any, create: Callable[[], HttpService]) -> tuple[HttpService, list[Collector]]:
+    """An application, and what it registers while it is put together."""
     registry = CollectorRegistry()
     with mock.patch.object(app, "CollectorRegistry", return_value=registry):
-        create()
-    return list(registry._collector_to_names)  # noqa: SLF001 - there is no public way to ask
+        service = create()
+    return service, list(registry._collector_to_names)  # noqa: SLF001 - there is no public way to ask
 
 
 def _agent() -> list[Collector]:
