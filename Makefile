@@ -28,7 +28,8 @@ ARGS ?=
 MINUTES ?= 30
 # `make planted BUGS=ingest` plants only those whose names hold the word.
 BUGS ?=
-# More arguments for pytest, as in `make test PYTEST="-k attribution"`.
+# How many processes share the tests' files, and more arguments for pytest, as in `make test WORKERS=0 PYTEST="-k attribution"`.
+WORKERS ?= 2
 PYTEST ?=
 
 .PHONY: help setup setup-dev up down status demo test bench soak planted check format docs clean
@@ -55,7 +56,7 @@ demo: setup ## Hold a meeting: SPEAKERS people talk, captions appear, the transc
 	@exec $(RUN) demo --speakers $(SPEAKERS)
 
 test: setup-dev ## Run all tests: unit, contract, integration, e2e
-	.venv/bin/python -m pytest tests $(PYTEST)
+	.venv/bin/python -m pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 $(PYTEST)
 
 bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest, agent or token)
 	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)

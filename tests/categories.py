@@ -1,6 +1,7 @@
 """The four test categories: a test's top folder is its marker, and the slow ones run last.
 
 Also owns the rule of CI: with `MEETAI_REQUIRE_ALL=1` a category that ran no test, and any skip, fails the session.
+Where pytest-xdist spreads the tests over processes, its controller judges; it sees their tests' reports, and is told which files they skipped.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import collections
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CATEGORIES = ("unit", "contract", "integration", "e2e")
 REQUIRE_ALL_KEY = "MEETAI_REQUIRE_ALL"
+_SKIPPED_FILES_KEY = "meetai_skipped_files"
 
 
 class Categories:
@@ -24,6 +27,7 @@ class Categories:
         self._require_all = require_all
         self._ran: collections.Counter[str] = collections.Counter()
         self._skipped: list[str] = []
+        self._skipped_files: set[str] = set()
 
     @classmethod
     def from_environment(cls, root: Path) -> Categories:
@@ -66,19 +70,27 @@ class Categories:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Count whole files that skip themselves."""
         if report.skipped:
-            self._skipped.append(report.nodeid)
+            self._skipped_files.add(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over which files one of pytest-xdist's processes skipped."""
+        self._skipped_files.update(getattr(node, "workeroutput", {}).get(_SKIPPED_FILES_KEY, ()))
 
     def problems(self) -> list[str]:
         """What MEETAI_REQUIRE_ALL forbids and has happened."""
         if not self._require_all:
             return []
         unrun = [f"no {name} test ran" for name in CATEGORIES if not self._ran[name]]
-        return [*unrun, *(f"skipped: {nodeid}" for nodeid in self._skipped)]
+        return [*unrun, *(f"skipped: {nodeid}" for nodeid in [*sorted(self._skipped_files), *self._skipped])]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Turn a passing session into a failing one if a category did not run."""
-        if self.problems() and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        workeroutput = getattr(session.config, "workeroutput", None)
+        if workeroutput is not None:
+            workeroutput[_SKIPPED_FILES_KEY] = sorted(self._skipped_files)
+        elif self.problems() and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from tests.categories import Categories
+from tests.progress import Progress
 from tests.servers.fixtures import (
     _postgres_admin_url,
     _redis_session_url,
@@ -35,9 +37,25 @@ hypothesis.settings.load_profile("meetai")
 """How fast an example is depends on what else the machine does."""
 
 
+hypothesis.settings.register_profile(
+    "meetai", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # no test may depend on how busy the machine is; pytest-timeout bounds each
+hypothesis.settings.load_profile("meetai")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the categories."""
+    """Register the categories; where the tests are spread over processes, also who says how far they are."""
     config.pluginmanager.register(Categories.from_environment(Path(__file__).parent), "meetai-categories")
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(), "meetai-progress")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write what a test printed so that pytest-xdist can send it between its processes, which takes no lone surrogates."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 def pytest_report_header() -> str:

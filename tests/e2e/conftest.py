@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,10 +12,8 @@ import pytest_asyncio
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.outcome import Outcome, await_outcome
 from meetai_local.inngest_events import received_events
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 from meetai_local.stack import Stack
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,16 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def stack(stack_settings: StackSettings) -> AsyncIterator[Stack]:
     """The whole stack, in a folder of its own and on free ports; afterwards nothing of it may be running."""
-    settings = StackSettings(
-        root=tmp_path_factory.mktemp("stack"),
-        ports=Ports.free(),
-        livekit_server_bin=_livekit_server(),
-        inngest="recorder",
-        uv=os.environ.get("MEETAI_UV"),
-    )
-    async with Stack(settings) as running:
+    async with Stack(stack_settings) as running:
         yield running
     assert running.leftovers() == []
 
@@ -54,14 +43,4 @@ async def outcome_of(stack: Stack, engine: Engine, meeting_id: str) -> Outcome:
     """What the engine kept of a meeting, once it should all be there."""
     return await await_outcome(
         engine, meeting_id, functools.partial(received_events, base_url=stack.env["INNGEST_BASE_URL"])
-    )
-
-
-def _livekit_server() -> str | None:
-    """The livekit-server that `make up` has built or would use; None lets the stack look for one itself."""
-    built = REPOSITORY / ".local" / "bin" / "livekit-server"
-    return (
-        os.environ.get("LIVEKIT_SERVER_BIN")
-        or shutil.which("livekit-server")
-        or (str(built) if built.exists() else None)
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.servers.once import one_at_a_time
 
 INSTALL_SECONDS = 300
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
@@ -20,14 +21,19 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
 @functools.cache
 def program() -> str | None:
     """Chromium's path; installed from the distribution if there is none and this is root."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found or os.geteuid() != 0 or not shutil.which("apt-get"):
-        return found
-    if sys.__stderr__ is not None:
-        sys.__stderr__.write("\ninstalling chromium (once)\n")
-    for command in (("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", "chromium")):
-        subprocess.run(command, check=False, capture_output=True, timeout=INSTALL_SECONDS)
-    return shutil.which("chromium")
+    with one_at_a_time("chromium", seconds=2 * INSTALL_SECONDS):
+        found = _found()
+        if found or os.geteuid() != 0 or not shutil.which("apt-get"):
+            return found
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write("\ninstalling chromium (once)\n")
+        for command in (("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", "chromium")):
+            subprocess.run(command, check=False, capture_output=True, timeout=INSTALL_SECONDS)
+        return _found()
+
+
+def _found() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @contextmanager

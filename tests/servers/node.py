@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.servers.once import one_at_a_time
+
 FOLDER = Path(__file__).parents[1] / "node"
 INSTALL_SECONDS = 180
 """70 MB; 18 s on two cores with an empty cache."""
@@ -27,11 +29,12 @@ def node_program() -> str | None:
     if node is None or npm is None:
         return None
     lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    if not _STAMP.is_file() or _STAMP.read_text() != lock:
-        assert sys.__stderr__ is not None
-        sys.__stderr__.write(f"\ninstalling npm packages into {FOLDER.name}/node_modules (70 MB, once)\n")
-        _install(npm)
-        _STAMP.write_text(lock)
+    with one_at_a_time("node_modules", seconds=INSTALL_SECONDS):
+        if not _STAMP.is_file() or _STAMP.read_text() != lock:
+            assert sys.__stderr__ is not None
+            sys.__stderr__.write(f"\ninstalling npm packages into {FOLDER.name}/node_modules (70 MB, once)\n")
+            _install(npm)
+            _STAMP.write_text(lock)
     return node
 
 

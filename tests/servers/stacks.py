@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.servers.once import one_at_a_time
 
+from meetai_local.console import Console
+from meetai_local.servers.livekit_program import BUILD_SECONDS, ProgramSearch
 from meetai_local.settings import Ports, StackSettings
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,4 +32,9 @@ def settings_in(root: Path) -> StackSettings:
 @pytest.fixture(scope="session")
 def stack_settings(tmp_path_factory: pytest.TempPathFactory) -> StackSettings:
     """For `async with Stack(stack_settings)`. Vary it with `msgspec.structs.replace`; a second stack needs other ports."""
-    return settings_in(tmp_path_factory.mktemp("stack"))
+    settings = settings_in(tmp_path_factory.mktemp("stack"))
+    with one_at_a_time("livekit-server", seconds=BUILD_SECONDS):
+        program = asyncio.run(ProgramSearch(settings, run="tests", console=Console(None)).find())
+    if program.before:  # a container, which each stack names after its own ports
+        return settings
+    return msgspec.structs.replace(settings, livekit_server_bin=program.command[0])

@@ -22,8 +22,7 @@ _MARKERS = (
 
 
 def _lay_out(pytester: pytest.Pytester, *, require_all: bool, **files: str) -> None:
-    pytester.makeini(_MARKERS)
-    pytester.syspathinsert(Path(__file__).parents[2])
+    pytester.makeini(f"{_MARKERS}pythonpath = {Path(__file__).parents[2]}\n")
     pytester.makeconftest(_PLUGIN.format(require_all=require_all))
     for category, source in files.items():
         folder = pytester.mkdir(category)
@@ -70,3 +69,33 @@ def test_session_fails_when_all_are_required_and_a_test_skips(pytester: pytest.P
     result = pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["MEETAI_REQUIRE_ALL: skipped: *test_integration.py::test_a"])
+
+
+@pytest.fixture
+def in_two_processes(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The arguments that spread tests over two processes, which load no plugin but the one that does it."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return ("-p", "xdist", "-n", "2", "--dist", "loadfile")
+
+
+def test_session_fails_when_all_are_required_and_a_process_skipped_a_whole_file(
+    pytester: pytest.Pytester, in_two_processes: tuple[str, ...]
+) -> None:
+    """The file was collected in another process than the one that judges."""
+    passing, skipping = "def test_a(): pass", "import pytest\npytest.skip('no engine', allow_module_level=True)"
+    _lay_out(pytester, require_all=True, unit=passing, contract=passing, integration=passing, e2e=passing)
+    (pytester.path / "integration" / "test_whole.py").write_text(skipping)
+    result = pytester.runpytest_subprocess(*in_two_processes)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["MEETAI_REQUIRE_ALL: skipped: *test_whole.py"])
+
+
+def test_session_passes_when_two_processes_ran_all_between_them(
+    pytester: pytest.Pytester, in_two_processes: tuple[str, ...]
+) -> None:
+    """Neither process runs every category, so neither may judge."""
+    passing = "def test_a(): pass"
+    _lay_out(pytester, require_all=True, unit=passing, contract=passing, integration=passing, e2e=passing)
+    result = pytester.runpytest_subprocess(*in_two_processes)
+    result.assert_outcomes(passed=4)
+    assert result.ret == pytest.ExitCode.OK

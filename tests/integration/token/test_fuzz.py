@@ -122,7 +122,6 @@ def http() -> Iterator[httpx.Client]:
 )
 @settings(
     max_examples=100,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -40,7 +40,7 @@ def test_meeting_is_not_found_when_it_was_erased(replica: Ingest, stream_client:
     assert not search(replica, "unforgettable").hits
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.one_of(st.lists(SYNTAX, max_size=40).map("".join), st.text(max_size=300)), meeting=st.text(max_size=20))
 def test_answer_is_no_failure_when_anything_is_asked(replica: Ingest, query: str, meeting: str) -> None:
     """200 or 400, whatever the query is made of."""
@@ -55,7 +55,9 @@ def test_longest_query_is_answered_when_every_word_is_another(replica: Ingest) -
     assert replica.get("/v1/search", q=query).status_code == 200
 
 
-@pytest.mark.parametrize(("key", "status"), [(None, 401), ("wrong", 401), (OTHER_KEY, 403)])
+@pytest.mark.parametrize(
+    ("key", "status"), [(None, 401), ("wrong", 401), (OTHER_KEY, 403)], ids=["none", "wrong", "another"]
+)
 def test_search_is_refused_when_the_caller_may_not_read(replica: Ingest, key: str | None, status: int) -> None:
     """Before anything is looked for."""
     assert replica.get("/v1/search", key=key, q="a").status_code == status

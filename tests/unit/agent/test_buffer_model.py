@@ -191,6 +191,4 @@ class BufferMachine(RuleBasedStateMachine):
 
 
 TestBuffer = BufferMachine.TestCase
-TestBuffer.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestBuffer.settings = settings(max_examples=150, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -122,7 +122,7 @@ ZONES = [
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     days=st.integers(1, (LAST_YEAR - FIRST_YEAR) * 365),
     seconds=st.integers(0, 86_399),

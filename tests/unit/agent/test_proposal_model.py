@@ -189,6 +189,4 @@ class ProposalMachine(RuleBasedStateMachine):
 
 
 TestProposal = ProposalMachine.TestCase
-TestProposal.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestProposal.settings = settings(max_examples=200, stateful_step_count=40, suppress_health_check=list(HealthCheck))

@@ -189,7 +189,9 @@ def test_caller_gets_in_when_the_key_has_the_scope(client: TestClient[Litestar])
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Bearer", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer " + "x" * 5000]
+    "value",
+    ["", "Bearer", f"Basic {SECRET}", SECRET, f"Bearer {SECRET}x", "Bearer " + "x" * 5000],
+    ids=["nothing", "no key", "another scheme", "no scheme", "a longer key", "5,000 characters"],
 )
 def test_caller_is_refused_when_the_key_is_unknown(client: TestClient[Litestar], value: str) -> None:
     """401, saying how to authenticate and nothing else."""

@@ -84,6 +84,7 @@ def test_declaration_says_what_the_kind_says_when_there_are_no_lines() -> None:
         (b"\x91" * 100_000, "malformed"),
         (b"x" * (MAX_PAYLOAD_BYTES + 1), "malformed"),
     ],
+    ids=["empty", "garbage", "map", "version", "no meeting", "range", "count", "depth", "size"],
 )
 def test_entry_dies_whole_when_it_is_no_batch(data: bytes, reason: str) -> None:
     """It becomes one dead letter with its own bytes, cut where they are too many to keep."""

@@ -263,6 +263,19 @@ async def test_search_is_put_off_when_the_index_cannot_answer(error: Exception, 
         (participant_token("standup"), "q=a&meetingId=other&meetingId=standup", 403),
         (participant_token("standup", exp=1), "q=a&meetingId=standup", 401),
     ],
+    ids=[
+        "nobody",
+        "wrong key",
+        "key without the scope",
+        "key",
+        "participant",
+        "participant, of all",
+        "participant, of another",
+        "participant, of none",
+        "participant, of another too",
+        "participant, of another first",
+        "participant, expired",
+    ],
 )
 async def test_search_is_open_when_the_caller_may_read(key: str | None, query: str, status: int) -> None:
     """A key with the scope searches everything, a participant their own meeting and no other."""

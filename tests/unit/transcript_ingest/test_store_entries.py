@@ -61,7 +61,7 @@ class Desk:
         await asyncio.sleep(0.001)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.sets(st.integers(1, 40)))
 def test_every_good_line_is_stored_when_any_others_are_refused(sizes: list[int], bad: set[int]) -> None:
     """Each bad one has a letter of its own, all entries are acknowledged, and the integrity names the dead."""
