@@ -32,10 +32,10 @@ BUGS ?=
 WORKERS ?= 2
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs clean
+.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs charts charts-tools charts-write clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(UV) ## Install what `make up` and `make demo` need into .venv
 	@$(UV) sync $(QUIETLY) --locked --inexact --no-dev --group demo
@@ -72,6 +72,15 @@ check: setup-dev ## Lint, format check, types and import layers
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+charts: setup-dev charts-tools ## Check the Helm charts: lint, values, environment, policies, schemas, scores
+	@.venv/bin/python -m pytest -q deploy/charts/checks $(PYTEST)
+
+charts-tools: ## Build what `make charts` needs into .local/charts (helm, kube-score)
+	@deploy/charts/tools
+
+charts-write: setup-dev ## Write what is made of other files in deploy/charts: shared values, schemas, READMEs
+	@.venv/bin/python -m deploy.charts.checks.written
 
 format: setup-dev ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix .

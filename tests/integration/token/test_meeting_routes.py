@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 from livekit import rtc
-from tests.integration.token.token_process import TokenProcess, token_process
+from tests.integration.token.token_process import KEYS, TokenProcess, token_process
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.helm_test import run_helm_test
 from tests.waiting import eventually
 
 IDENTITY = "u/1 é"
@@ -63,3 +64,15 @@ def test_request_is_refused_by_field_when_a_path_holds_no_id(service: TokenProce
     answer = service.call("DELETE", path, "admin")
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == ("identity" if "participants" in path else "meetingId")
+
+
+def test_helm_test_mints_a_token(service: TokenProcess) -> None:
+    """The chart's own test passes with a key, says that it minted nothing without one, and fails where the key may not."""
+    with_key = {"SERVICE_URL": service.url, "SERVICE_KEY": KEYS["participant"][0]}
+    for environ, code, words in (
+        (with_key, 0, "a token was minted"),
+        ({"SERVICE_URL": service.url}, 0, "no token was minted"),
+        (with_key | {"SERVICE_KEY": KEYS["reader"][0]}, 1, "answered 403, not 201"),
+    ):
+        ended = run_helm_test("token", "mint_a_token.py", environ)
+        assert (ended.returncode, words in ended.stdout + ended.stderr) == (code, True), ended.stderr

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from tests.integration.webhook_bridge.bridge_process import OTHER_KEY, Bridge
 from tests.integration.webhook_bridge.conftest import Shared
-from tests.unit.webhook_bridge.webhooks import encoded, room_finished, signed
+from tests.servers.helm_test import run_helm_test
+from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, encoded, room_finished, signed
 from tests.waiting import wait_until
 
 LIMIT_BYTES = 256 * 1024
@@ -221,3 +222,13 @@ def _deliver_in_chunks(replica: Bridge, body: bytes) -> int:
     with socket.create_connection((host, int(port)), timeout=10) as sender:
         sender.sendall(head.encode() + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
         return int(sender.recv(100).split()[1])
+
+
+def test_helm_test_posts_a_signed_webhook(shared: Shared) -> None:
+    """The chart's own test passes with LiveKit's key pair, fails with another, and starts nothing in Inngest."""
+    environ = {"SERVICE_URL": shared.replica.url, "LIVEKIT_API_KEY": API_KEY, "LIVEKIT_API_SECRET": API_SECRET}
+    ended = run_helm_test("webhook-bridge", "post_a_webhook.py", environ)
+    assert ended.returncode == 0, ended.stderr
+    wrong = run_helm_test("webhook-bridge", "post_a_webhook.py", environ | {"LIVEKIT_API_SECRET": "x" * 32})
+    assert (wrong.returncode, wrong.stderr.strip()) == (1, "answered 401, not 200")
+    assert shared.replica.events() == []
