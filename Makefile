@@ -24,6 +24,9 @@ SPEAKERS ?= 3
 # What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`, `BENCH=token`.
 BENCH ?= ingest
 ARGS ?=
+# What `make release`, `make version` and `make record` are about.
+VERSION ?=
+COMMIT ?= HEAD
 # How long `make soak` lasts.
 MINUTES ?= 30
 # `make planted BUGS=ingest` plants only those whose names hold the word.
@@ -32,7 +35,7 @@ BUGS ?=
 WORKERS ?= 2
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs charts charts-tools charts-write clean
+.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs charts charts-tools charts-write release version record clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +92,16 @@ format: setup-dev ## Format the code and fix what can be fixed
 docs: $(UV) ## Build the documentation site, strictly, into .local/site
 	@$(UV) sync $(QUIETLY) --locked --inexact --group docs
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m deploy.docs.site
+
+release: setup-dev ## Make the release VERSION from the last commit into dist/ (without VERSION: a rehearsal)
+	@.venv/bin/python -m deploy.release $(VERSION)
+
+version: setup-dev ## Set the version of everything (VERSION=1.2.3)
+	@.venv/bin/python -m deploy.release.version $(VERSION)
+	@$(UV) lock $(QUIETLY)
+
+record: setup-dev ## Keep the release VERSION, made of COMMIT, for the tests of upgrades
+	@.venv/bin/python -m deploy.release.record $(VERSION) $(COMMIT)
 
 clean: ## Stop the stack and remove .local, .venv and caches
 	@if [ -x .venv/bin/python ]; then $(RUN) down; fi
