@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 FORBIDDEN: Final = re.compile(
-    r"(?<!L)(?<!Lesser )\b(?:A|Affero )?GPL|GNU (?:Affero )?General Public|SSPL|BUSL|Commons Clause|Proprietary", re.IGNORECASE
+    r"(?<!L)(?<!Lesser )\b(?:A|Affero )?GPL|GNU (?:Affero )?General Public|SSPL|BUSL|Commons Clause|Proprietary",
+    re.IGNORECASE,
 )
 """Licences that would bind who uses us, or that aren't free. LGPL and MPL bind changes of the package itself."""
 _HERE: Final = Path(__file__).parent
@@ -80,8 +81,9 @@ def licence_of(name: str) -> str:
         metadata = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
-    if expression := metadata.get("License-Expression"):
-        return expression
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classifiers = [each for each in metadata.get_all("Classifier", []) if each.startswith("License ::")]
     named = [each.rpartition(" :: ")[2] for each in classifiers if not each.endswith("OSI Approved")]
-    return "; ".join(named) or (metadata.get("License") or "").partition("\n")[0][:80]
+    stated = metadata.get_all("License", [""])
+    return "; ".join(named) or stated[0].partition("\n")[0][:80]

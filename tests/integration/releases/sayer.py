@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 from meetai_contracts.transcript import BatchKind, Speaker, TranscriptBatch, TranscriptLine, encode_batch
 
@@ -22,7 +23,7 @@ def uuid7() -> uuid.UUID:
 
 def line(producer: uuid.UUID, seq: int) -> TranscriptLine:
     """With every optional field, those included that this release has and others don't."""
-    more = {"source": "screen_share"} if "source" in TranscriptLine.__struct_fields__ else {}
+    more: dict[str, Any] = {"source": "screen_share"} if "source" in TranscriptLine.__struct_fields__ else {}
     return TranscriptLine(
         producer,
         seq,
