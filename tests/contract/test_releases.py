@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.contract.messages import BATCHES, MESSAGES, golden_json, golden_msgpack
+from tests.contract.golden_files import golden_json, golden_msgpack
+from tests.contract.messages import BATCHES, MESSAGES
 from tests.releases import Release, releases
 
 from meetai_contracts import codec, transcript

@@ -28,6 +28,8 @@ STAND_INS: Final = {
 }
 """Folders and files that are no pages themselves: where a link to them leads."""
 _CONTRACTS: Final = PurePosixPath("reference/contracts.md")
+GENERATED: Final = ("configuration", "contracts", *(f"http-{name}" for name in http_reference.NAMES))
+"""Pages below `reference/` that are on the site alone; a written page may lead to them all the same."""
 
 
 def gather() -> list[Page]:
@@ -40,6 +42,7 @@ def gather() -> list[Page]:
     places = Places(
         {source: place for source, place in written.items() if source.suffix == ".md"}
         | {(REPOSITORY / name).resolve(): PurePosixPath(place) for name, place in STAND_INS.items()}
+        | {DOCS / "reference" / f"{name}.md": PurePosixPath("reference", f"{name}.md") for name in GENERATED}
         | {source.parent: place for source, place in written.items() if place.parent.name == "services"},
         schemas=_CONTRACTS,
     )

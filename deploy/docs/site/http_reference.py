@@ -37,6 +37,7 @@ _NOWHERE: Final = {
     "INNGEST_DEV": "1",
 }
 """An application opens nothing before it starts up; these are never asked."""
+NAMES: Final = ("token", "transcript-ingest", "webhook-bridge", "agent")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _OF_THE_PLATFORM: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -50,10 +51,13 @@ def pages() -> list[Page]:
 
 def documents() -> Iterator[tuple[str, Document]]:
     """Each service's name and its OpenAPI document."""
-    yield "token", _document(token.create_app(load(TokenSettings, _NOWHERE)))
-    yield "transcript-ingest", _document(ingest.create_app(load(IngestSettings, _NOWHERE), ProcessFate())[0])
-    yield "webhook-bridge", _document(bridge.create_app(load(BridgeSettings, _NOWHERE), ProcessFate()))
-    yield "agent", _document(create_http(readiness={}, registry=CollectorRegistry(), lifespan=[]))
+    apps = (
+        token.create_app(load(TokenSettings, _NOWHERE)),
+        ingest.create_app(load(IngestSettings, _NOWHERE), ProcessFate())[0],
+        bridge.create_app(load(BridgeSettings, _NOWHERE), ProcessFate()),
+        create_http(readiness={}, registry=CollectorRegistry(), lifespan=[]),
+    )
+    yield from ((name, _document(app)) for name, app in zip(NAMES, apps, strict=True))
 
 
 def _document(app: HttpService) -> Document:

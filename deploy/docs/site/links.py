@@ -36,7 +36,7 @@ class Places:
 
     def of(self, file: Path, anchor: str) -> tuple[PurePosixPath, str] | None:
         """The page for a file, and the anchor on it; None where there is no page."""
-        if file.name.endswith(_SCHEMA):
+        if file.name.endswith(_SCHEMA) and file.exists():
             return self._schemas, file.name.removesuffix(_SCHEMA).lower()
         page = self._pages.get(file)
         return (page, anchor) if page else None
@@ -56,12 +56,12 @@ def lead_to_pages(text: str, source: Path, place: PurePosixPath, places: Places,
             return f"{picture}[{words}]({target})"
         path, _, anchor = target.partition("#")
         file = (source.parent / path).resolve()
-        if not file.exists():
-            problems.append(f"{source.relative_to(REPOSITORY)}: leads to {target}, which isn't there")
-            return words
         if found_place := places.of(file, anchor):
             page, anchor = found_place
             return f"{picture}[{words}]({_relative(page, place)}{'#' + anchor if anchor else ''})"
+        if not file.exists():
+            problems.append(f"{source.relative_to(REPOSITORY)}: leads to {target}, which isn't there")
+            return words
         if file.suffix in _PICTURES:
             places.shown.add(file)
             return f"{picture}[{words}]({_relative(places.asset(file), place)})"
