@@ -17,6 +17,9 @@ from tests.servers.once import one_at_a_time
 INSTALL_SECONDS = 300
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
 
+FAKE_MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+"""A device that beeps, and nobody to ask for it."""
+
 
 @functools.cache
 def program() -> str | None:
@@ -37,12 +40,12 @@ def _found() -> str | None:
 
 
 @contextmanager
-def browser(url: str, profile: Path) -> Iterator[None]:
+def browser(url: str, profile: Path, *flags: str) -> Iterator[None]:
     """A browser that shows this page until the end of the block."""
     chromium = program()
     if chromium is None:
         pytest.skip("no Chromium, and none can be installed")
-    command = [chromium, *FLAGS, f"--user-data-dir={profile}", url]
+    command = [chromium, *FLAGS, *flags, f"--user-data-dir={profile}", url]
     with (profile.parent / "chromium.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:

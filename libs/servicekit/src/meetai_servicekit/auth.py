@@ -15,7 +15,7 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Guard, Scope
 from msgspec import Struct
 
 MAX_PRESENTED_BYTES: Final = 4096
@@ -75,16 +75,24 @@ def new_service_key(name: str, scopes: frozenset[str]) -> tuple[str, str]:
     return secret, f"{name}:{digest}:{'+'.join(sorted(scopes))}"
 
 
-def bearer_token(connection: ASGIConnection[Any, Any, Any, Any], *, max_bytes: int = MAX_PRESENTED_BYTES) -> str:
+def bearer_token(scope: Scope, *, max_bytes: int = MAX_PRESENTED_BYTES) -> str:
     """The credential of `Authorization: Bearer …` (RFC 6750, section 2.1).
 
     Raises:
         NotAuthorizedException: absent, of another scheme, or longer than any that we accept.
     """
-    scheme, _, credential = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, credential = authorization(scope).partition(" ")
     if scheme.lower() != "bearer" or not credential or len(credential) > max_bytes:
         raise unauthorised()
     return credential.strip()
+
+
+def authorization(scope: Scope) -> str:
+    """The header's value; "" when there is none. ASGI servers write its name in lower case."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return value.decode("latin-1")
+    return ""
 
 
 def unauthorised() -> NotAuthorizedException:
@@ -98,7 +106,7 @@ def requires_scope(keys: ServiceKeys, scope: str) -> Guard:
     """A Litestar guard: 401 without a known key, 403 without the scope. Leaves the key in `scope["auth"]`."""
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        key = keys.holder_of(bearer_token(connection))
+        key = keys.holder_of(bearer_token(connection.scope))
         if key is None:
             raise unauthorised()
         if scope not in key.scopes:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from litestar import Litestar
@@ -19,10 +19,10 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler, Message, Middleware, Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from meetai_servicekit.health import ReadinessCheck, health_routes
-from meetai_servicekit.metrics import http_histogram, metrics_route, readiness_gauge
+from meetai_servicekit.metrics import Requests, metrics_route, readiness_gauge
 from meetai_servicekit.paths import keep_path_encoded
 from meetai_servicekit.problems import EXCEPTION_HANDLERS
 from meetai_servicekit.tracing import EXEMPLAR, NO_TRACING, TRACE_ID, Tracing
@@ -30,6 +30,8 @@ from meetai_servicekit.tracing import EXEMPLAR, NO_TRACING, TRACE_ID, Tracing
 DEFAULT_MAX_BODY_BYTES: Final = 32 * 1024
 QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked every few seconds by the platform: counted, not logged."""
+
+_TOLD: Final = "meetai.told"
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -39,10 +41,10 @@ log = structlog.get_logger()
 class HttpService(Litestar):
     """A Litestar application that routes on the encoded path and observes every request."""
 
-    _requests: Histogram
+    _requests: Requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # same call, wider scope type
-        """Answer one request, with one metric sample and one canonical log line."""
+        """Answer one request, with one metric sample and one canonical log line, its own or the one that `told` speaks of."""
         if scope["type"] != ScopeType.HTTP:
             await super().__call__(scope, receive, send)
             return
@@ -65,8 +67,8 @@ class HttpService(Litestar):
         route = str(scope.get("path_template") or "unmatched")
         method = str(scope.get("method"))
         trace_id = scope.get(TRACE_ID)
-        self._requests.labels(method, route, str(status)).observe(seconds, scope.get(EXEMPLAR))  # type: ignore[arg-type]  # what `tracing` has put there
-        if route not in QUIET_ROUTES:
+        self._requests.observe(method, route, status, seconds, scope.get(EXEMPLAR))  # type: ignore[arg-type]  # what `tracing` has put there
+        if route not in QUIET_ROUTES and _TOLD not in scope:
             caller = getattr(scope.get("auth"), "name", None)
             traced = {"trace_id": trace_id} if trace_id else {}
             log.info(
@@ -78,6 +80,11 @@ class HttpService(Litestar):
                 caller=caller,
                 **traced,
             )
+
+
+def told(scope: Scope) -> None:
+    """Say that what has been logged of a request's outcome is its canonical line, so that it gets no other."""
+    cast("dict[str, Any]", scope)[_TOLD] = True
 
 
 def cross_origin(origins: Sequence[str], *, credentials: bool) -> CORSConfig | None:
@@ -143,5 +150,5 @@ def create_http_service(
             components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
         ),
     )
-    app._requests = http_histogram(registry)  # noqa: SLF001 - its own class, in its own module
+    app._requests = Requests(registry)  # noqa: SLF001 - its own class, in its own module
     return app

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO, cast
 
@@ -21,20 +22,14 @@ from meetai_servicekit.tracing import current_trace_id
 
 MAX_FRAMES: Final = 12
 MAX_FIELD_CHARACTERS: Final = 500
+_LEVELS: Final = {"warn": "warning", "exception": "error"}
+"""Methods of a logger that aren't called as their level is."""
 
 
 def configure_logging(service: str, level: str, stream: TextIO | None = None) -> None:
     """Route structlog and the standard library to one JSON line an event. Call once, first thing in the process."""
     out = stream or sys.stdout
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        _with_trace,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _without_exception_text,
-        _named(service),
-        _bounded,
-    ]
+    shared: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, _described(service)]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -63,19 +58,23 @@ def _to_json(value: Any, **_: Any) -> str:
         return json.dumps(value, default=repr)
 
 
-def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    trace_id = current_trace_id()
-    if trace_id is not None:
-        event.setdefault("trace_id", trace_id)
-    return event
+def _described(service: str) -> structlog.typing.Processor:
+    """All that a line has beside its own fields, in one step: every line of every request pays for each."""
 
-
-def _named(service: str) -> structlog.typing.Processor:
-    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    def describe(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if "trace_id" not in event and (trace_id := current_trace_id()) is not None:
+            event["trace_id"] = trace_id
+        event["level"] = _LEVELS.get(method, method)
+        event["at"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        if "exc_info" in event:
+            _without_exception_text(event)
         event["service"] = service
+        for key, value in event.items():
+            if isinstance(value, str) and len(value) > MAX_FIELD_CHARACTERS:
+                event[key] = value[:MAX_FIELD_CHARACTERS] + "…"
         return event
 
-    return add_service
+    return describe
 
 
 def _of_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -93,11 +92,11 @@ def _first_line(message: object) -> str:
     return str(message).partition("\n")[0][:MAX_FIELD_CHARACTERS]
 
 
-def _without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _without_exception_text(event: EventDict) -> None:
     """Replace `exc_info` by the exception's type and the frames that raised it, innermost last."""
-    info = event.pop("exc_info", None)
+    info = event.pop("exc_info")
     if not info:
-        return event
+        return
     error = info if isinstance(info, BaseException) else (info[1] if isinstance(info, tuple) else sys.exception())
     if error is not None:
         event["error"] = _type_name(error)
@@ -106,7 +105,6 @@ def _without_exception_text(_logger: WrappedLogger, _method: str, event: EventDi
             event["cause"] = _type_name(error.__cause__)
         if isinstance(error, BaseExceptionGroup):
             event["errors"] = [_type_name(inner) for inner in error.exceptions]
-    return event
 
 
 def _type_name(error: BaseException) -> str:
@@ -117,10 +115,3 @@ def _type_name(error: BaseException) -> str:
 def _frames(trace: TracebackType | None) -> list[str]:
     frames = traceback.extract_tb(trace)[-MAX_FRAMES:]
     return [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
-
-
-def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    for key, value in event.items():
-        if isinstance(value, str) and len(value) > MAX_FIELD_CHARACTERS:
-            event[key] = value[:MAX_FIELD_CHARACTERS] + "…"
-    return event

@@ -7,6 +7,7 @@ couldn't be had.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -45,6 +46,10 @@ class _DrainingServer(uvicorn.Server):
     """Goes on answering while what the process does beside HTTP comes to its end, and lets nobody hold that up."""
 
     drain: Drain | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.freeze()  # all that is here stays; to search it for garbage again and again costs requests their time
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeping = asyncio.create_task(self._give_up_stalled(), name="give up stalled connections")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -76,7 +75,6 @@ def create_app(settings: TokenSettings) -> HttpService:
                 await opened.enter_async_context(people.connected())
             if isinstance(limits, RedisLimits):
                 await opened.enter_async_context(limits.connected())
-            gc.freeze()  # all this stays; to search it for garbage again and again costs requests their time
             yield
 
     async def livekit_answers() -> None:

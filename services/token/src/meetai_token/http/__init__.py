@@ -26,7 +26,7 @@ def routes(door: Door, rule_meeting: RuleMeeting, callers: Callers, *, agent_nam
     return Router(
         "/",
         route_handlers=[*meeting_routes(door, rule_meeting), *token_source_routes(door, agent_name=agent_name)],
-        before_request=callers.hook(),
+        middleware=[callers.middleware()],
         security=[{"bearer": []}],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from typing import Any, Final
+from typing import Final
 
-from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
-from litestar.types import BeforeRequestHookHandler
+from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
 from meetai_servicekit.auth import ServiceKeys, bearer_token, unauthorised
 from meetai_token.domain.limits import Quota, Quotas, TooManyRequestsError
@@ -26,33 +24,37 @@ class Callers:
     def __init__(self, keys: ServiceKeys, people: People | None, limits: Limits, quotas: Quotas) -> None:
         """Without `people` service keys alone are known."""
         self._keys = keys
+        self._by_key = {key.digest: caller_of_key(key.name, key.scopes) for key in keys.keys}
         self._people = people
         self._limits = limits
         self._quotas = quotas
 
-    def hook(self) -> BeforeRequestHookHandler:
-        """What leaves the `Caller` in `request.auth` before a route is called.
+    def middleware(self) -> Middleware:
+        """What leaves the `Caller` in `scope["auth"]` before anything else of a request is looked at.
 
-        No guard, since those cost a copy of their route at every request; and a function, since Litestar copies a bound method
-        together with all that its object holds.
+        No guard, since those cost a copy of their route at every request.
         """
 
-        async def admit(request: Request[Any, Any, Any]) -> None:
-            request.scope["auth"] = await self._known(request)
+        def around(app: ASGIApp) -> ASGIApp:
+            async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+                scope["auth"] = await self._known(scope)
+                await app(scope, receive, send)
 
-        return admit
+            return admitted
 
-    async def _known(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+        return around
+
+    async def _known(self, scope: Scope) -> Caller:
         try:
-            credential = bearer_token(connection, max_bytes=MAX_CREDENTIAL_BYTES)
+            credential = bearer_token(scope, max_bytes=MAX_CREDENTIAL_BYTES)
         except NotAuthorizedException:
-            await self._count(self._quotas.address, address_of(connection))
+            await self._count(self._quotas.address, address_of(scope))
             raise
         key = self._keys.holder_of(credential)
         if key is not None:
             await self._count(self._quotas.key, key.name)
-            return caller_of_key(key.name, key.scopes)
-        await self._count(self._quotas.address, address_of(connection))
+            return self._by_key[key.digest]
+        await self._count(self._quotas.address, address_of(scope))
         caller = await self._people.caller_of(credential) if self._people is not None else None
         if caller is None:
             raise unauthorised()
@@ -65,9 +67,9 @@ class Callers:
             raise TooManyRequestsError(quota, max(math.ceil(wait_seconds), 1))
 
 
-def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+def address_of(scope: Scope) -> str:
     """Where a request comes from. A household or host has 2^64 addresses of IPv6 (RFC 6177), so these count by their network."""
-    host = connection.client.host if connection.client else ""
+    host = scope["client"][0] if scope["client"] else ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -7,13 +7,14 @@ from typing import Any
 from litestar import Request, Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
+from litestar.types import Scope
 
 from meetai_contracts.api import MeetingState, PresentPerson, TokenRequest, TokenResponse
 from meetai_servicekit.paths import id_from_path, meeting_id_from_path
 from meetai_token.domain.policy import Caller
 from meetai_token.domain.rooms import LiveRoom, read_metadata
-from meetai_token.http.door import NOT_STORED, Door
-from meetai_token.http.refusals import MINTING, RULING
+from meetai_token.http.door import MINTING, NOT_STORED, Door
+from meetai_token.http.refusals import RULING
 from meetai_token.usecases import RuleMeeting
 
 
@@ -24,21 +25,17 @@ def meeting_routes(door: Door, rule_meeting: RuleMeeting) -> list[HTTPRouteHandl
         "/v1/meetings/{meeting_id:str}/tokens",
         summary="Let one person into one meeting",
         description="Makes the room right, with its metadata and its agent, and gives a token to join it.",
-        responses=MINTING,
-        tags=["tokens"],
+        **MINTING,
     )
-    async def create_token(
-        meeting_id: FromPath[str], data: JSONBody[TokenRequest], request: Request[Any, Caller, Any]
-    ) -> Response[TokenResponse]:
+    async def create_token(meeting_id: FromPath[str], data: JSONBody[TokenRequest], scope: Scope) -> TokenResponse:
         room_name = meeting_id_from_path(meeting_id)
-        admission = await door(room_name, data, request.auth)
-        body = TokenResponse(
+        admission = await door(room_name, data, scope)
+        return TokenResponse(
             server_url=door.server_url,
             participant_token=admission.token,
             room_name=room_name,
             expires_at=admission.expires_at,
         )
-        return Response(body, headers=NOT_STORED)
 
     @get("/v1/meetings/{meeting_id:str}", summary="Who is in a live meeting", responses=RULING, tags=["meetings"])
     async def see_meeting(meeting_id: FromPath[str], request: Request[Any, Caller, Any]) -> Response[MeetingState]:

@@ -34,7 +34,7 @@ ALWAYS: Final = {
     503: "LiveKit or the identity provider is away; try again after `Retry-After` seconds",
 }
 
-MINTING: Final = described_problems({**BAD_INPUT, **TOO_LARGE, **ALWAYS})
+MINTING_REFUSED: Final = described_problems({**BAD_INPUT, **TOO_LARGE, **ALWAYS})
 RULING: Final = described_problems({**BAD_INPUT, **NOT_LIVE, **ALWAYS})
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
+from litestar.types import Scope
 from msgspec import Meta, Struct
 
 from meetai_contracts.api import TokenRequest
@@ -20,8 +21,8 @@ from meetai_contracts.identifiers import check_id, check_name
 from meetai_servicekit.problems import InvalidFieldError
 from meetai_token.domain.errors import RefusedError
 from meetai_token.domain.policy import Caller
-from meetai_token.http.door import NOT_STORED, Door
-from meetai_token.http.refusals import MINTING
+from meetai_token.http.door import MINTING, NOT_STORED, Door
+from meetai_token.http.refusals import MINTING_REFUSED
 
 Nothing = Annotated[str, Meta(max_length=0)] | None
 NoEntries = Annotated[dict[str, str], Meta(max_length=0)] | None
@@ -99,31 +100,26 @@ def token_source_routes(door: Door, *, agent_name: str) -> list[HTTPRouteHandler
         "/livekit/token",
         summary="Let a LiveKit client in",
         description="LiveKit's standard token endpoint: `TokenSource.endpoint` of its client SDKs.",
-        responses=MINTING,
-        tags=["tokens"],
+        **MINTING,
     )
-    async def token_source(
-        data: JSONBody[TokenSourceRequest], request: Request[Any, Caller, Any]
-    ) -> Response[TokenSourceResponse]:
+    async def token_source(data: JSONBody[TokenSourceRequest], scope: Scope) -> TokenSourceResponse:
         for agent in data.room_config.agents if data.room_config else ():
             if (agent.agent_name or agent.agent_name_) not in {"", agent_name}:
                 raise RefusedError("room_config.agents", "may not be chosen; this meeting's agent comes by itself")
         details = await admit(
             POSTED,
-            request.auth,
+            scope,
             room=data.room_name or data.room_name_,
             identity=data.participant_identity or data.participant_identity_,
             name=data.participant_name or data.participant_name_,
         )
-        return Response(
-            TokenSourceResponse(details.server_url, details.participant_token), headers=NOT_STORED, status_code=201
-        )
+        return TokenSourceResponse(details.server_url, details.participant_token)
 
     @get(
         "/livekit/token",
         summary="Let LiveKit Meet in",
         description="What the LiveKit Meet example calls, by its `NEXT_PUBLIC_CONN_DETAILS_ENDPOINT`.",
-        responses=MINTING,
+        responses=MINTING_REFUSED,
         tags=["tokens"],
     )
     async def connection_details(
@@ -134,12 +130,13 @@ def token_source_routes(door: Door, *, agent_name: str) -> list[HTTPRouteHandler
     ) -> Response[ConnectionDetails]:
         for unknown in set(request.query_params) - {"roomName", "participantName", "metadata"}:
             raise InvalidFieldError(unknown[:64], "is not a parameter that can be chosen here")
-        return Response(await admit(QUERIED, request.auth, room=room, identity=None, name=name), headers=NOT_STORED)
+        return Response(await admit(QUERIED, request.scope, room=room, identity=None, name=name), headers=NOT_STORED)
 
     async def admit(
-        names: _Names, caller: Caller, *, room: str | None, identity: str | None, name: str | None
+        names: _Names, scope: Scope, *, room: str | None, identity: str | None, name: str | None
     ) -> ConnectionDetails:
         """Credentials fill in what the client left out; without one that names a person, a stranger gets a fresh identity."""
+        caller: Caller = scope["auth"]
         room = room or caller.meeting_id
         if room is None:
             raise InvalidFieldError(names.room, "is required")
@@ -149,7 +146,7 @@ def token_source_routes(door: Door, *, agent_name: str) -> list[HTTPRouteHandler
         _check(check_id, identity, names.identity)
         _check(check_name, name, names.name)
         try:
-            admission = await door(room, TokenRequest(user_id=identity, user_name=name), caller)
+            admission = await door(room, TokenRequest(user_id=identity, user_name=name), scope)
         except RefusedError as error:
             called = {"meetingId": names.room, "userId": names.identity, "userName": names.name}
             raise RefusedError(called.get(error.field, error.field), error.reason) from None

@@ -48,7 +48,7 @@ def _may(
     asked_for: Callable[[ASGIConnection[Any, Any, Any, Any]], str | None],
 ) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        credential = bearer_token(connection, max_bytes=MAX_PARTICIPANT_TOKEN_BYTES)
+        credential = bearer_token(connection.scope, max_bytes=MAX_PARTICIPANT_TOKEN_BYTES)
         key = keys.holder_of(credential)
         if key is not None:
             if READ_SCOPE not in key.scopes:
