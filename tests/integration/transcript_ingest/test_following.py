@@ -139,6 +139,26 @@ async def test_nothing_is_skipped_or_repeated_when_replicas_end_under_the_client
     assert_each_once(source, *producers)
 
 
+async def test_client_is_told_when_the_meeting_is_over(replica: Ingest, stream_client: redis.Redis) -> None:
+    """As soon as the last agent's end is stored; the connection stays, and tells what comes after it as well."""
+    producer, late = Producer("over"), Producer("over", from_ms=60_000)
+    source = EventSource("over")
+    async with client() as http, asyncio.timeout(60):
+        reading = asyncio.create_task(source.read(http, replica.url))
+        send(stream_client, producer.open(), producer.say(5))
+        await _has_all(source, producer)
+        assert source.ends == 0
+        send(stream_client, producer.close())
+        await _ends(source, 1)
+        send(stream_client, late.say(2), late.close())
+        await _has_all(source, producer, late)
+        await _ends(source, 2)
+        reading.cancel()
+        await asyncio.wait({reading})
+    assert source.connections == 1
+    assert_each_once(source, producer, late)
+
+
 async def test_clients_stay_when_postgres_is_restarted(
     tmp_path: Path, postgres_server: EmbeddedServer, redis_server: EmbeddedServer
 ) -> None:
@@ -251,6 +271,13 @@ async def _has_all(source: EventSource, *producers: Producer) -> None:
         return has_all(source, *producers)
 
     await eventually(there, seconds=60)
+
+
+async def _ends(source: EventSource, count: int) -> None:
+    async def told() -> bool:
+        return source.ends == count
+
+    await eventually(told, seconds=30)
 
 
 async def _all_have(sources: list[EventSource], producers: tuple[Producer, Producer]) -> bool:

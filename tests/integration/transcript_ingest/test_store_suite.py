@@ -260,3 +260,16 @@ async def test_meeting_is_empty_when_nobody_has_heard_of_it(store: Both) -> None
     assert await store.commit((), ()) == Committed(lines=0)
     assert await store.lines_after("nobody", None, 10) == ()
     assert await store.producers("nobody") == ()
+
+
+async def test_meeting_is_over_when_all_its_producers_have_closed(store: Both) -> None:
+    """From then on it tells for how long; not of a meeting that nobody has heard of."""
+    one, other = Producer(), Producer()
+    assert await store.over_for_seconds("standup") is None
+    await commit(store, one.say(2), other.say(1), one.close())
+    assert await store.over_for_seconds("standup") is None
+    await commit(store, other.close())
+    seconds = await store.over_for_seconds("standup")
+    assert seconds is not None
+    assert 0 <= seconds < 600
+    assert await store.over_for_seconds("retro") is None

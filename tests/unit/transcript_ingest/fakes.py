@@ -114,6 +114,11 @@ class FakeStore:
     def _in_commit_order(self, meeting_id: str) -> list[TranscriptLine]:
         return [line for meeting, _, line in self._lines.values() if meeting == meeting_id]
 
+    async def over_for_seconds(self, meeting_id: str) -> float | None:
+        records = await self.producers(meeting_id)
+        seconds = [record.closed_for_seconds for record in records if record.closed_for_seconds is not None]
+        return min(seconds) if seconds and len(seconds) == len(records) else None
+
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         await self._answer()
         known = [about for about in self._producers.values() if about.meeting_id == meeting_id]

@@ -30,6 +30,8 @@ SUMMARISER_KEY, _MINUTES = new_service_key("minutes", frozenset({"transcripts:su
 OTHER_KEY, _OTHER = new_service_key("other", frozenset({"events:read"}))
 API_KEY = "devkey"
 API_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+NEXT_API_KEY = "nextkey"
+NEXT_API_SECRET = "the-next-secret-of-thirty-two-bytes-"
 NOW_SECONDS = 1_790_000_000
 
 
@@ -84,7 +86,8 @@ def create_app(
     store: FakeStore, *, with_participants: bool = True, observer: FakeReadingObserver | None = None
 ) -> HttpService:
     """The routes over a store."""
-    tokens = LiveKitParticipantTokens(API_KEY, Secret(API_SECRET), now_seconds=lambda: NOW_SECONDS)
+    secrets = {API_KEY: Secret(API_SECRET), NEXT_API_KEY: Secret(NEXT_API_SECRET)}
+    tokens = LiveKitParticipantTokens(secrets, now_seconds=lambda: NOW_SECONDS)
     keys, participants = (
         ServiceKeys.parse_setting(f"{_READER},{_OTHER},{_MINUTES}"),
         tokens if with_participants else None,
@@ -93,7 +96,9 @@ def create_app(
         ReadTranscript(store),
         ProveTranscript(store),
         ExportTranscript(store, observer or FakeReadingObserver()),
-        FollowTranscript(store, observer or FakeReadingObserver(), max_clients=5, monotonic=time.monotonic),
+        FollowTranscript(
+            store, observer or FakeReadingObserver(), max_clients=5, monotonic=time.monotonic, quiet_seconds=60
+        ),
         keys=keys,
         participants=participants,
     )

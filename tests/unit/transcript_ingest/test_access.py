@@ -12,6 +12,8 @@ from tests.unit.transcript_ingest.producing import Producer
 from tests.unit.transcript_ingest.serving import (
     API_KEY,
     API_SECRET,
+    NEXT_API_KEY,
+    NEXT_API_SECRET,
     NOW_SECONDS,
     OTHER_KEY,
     READER_KEY,
@@ -52,6 +54,7 @@ UNKNOWN: dict[str, str | None] = {
     "algorithm HS512 with the right secret": participant_token(algorithm="HS512", secret=API_SECRET * 2),
     "signature left out": participant_token().rpartition(".")[0] + ".",
     "another secret": participant_token(secret="another-secret-of-thirty-two-bytes-"),
+    "one pair's key with the other's secret": participant_token(secret=NEXT_API_SECRET),
     "another issuer": participant_token(iss="otherkey"),
     "no issuer": participant_token(without="iss"),
     "issuer in a list": participant_token(iss=[API_KEY]),
@@ -122,9 +125,19 @@ async def test_reader_is_told_nothing_when_the_credential_opens_nothing(attack: 
         participant_token(without="nbf"),
         participant_token(exp=NOW_SECONDS + 10 * 365 * 86_400),
         participant_token(kind="standard"),
+        participant_token(iss=NEXT_API_KEY, secret=NEXT_API_SECRET),
         participant_token(roomConfig={"metadata": '"' * 16_384}),
     ],
-    ids=["fresh", "just expired", "of a clock ahead", "without nbf", "for years", "standard", "with full metadata"],
+    ids=[
+        "fresh",
+        "just expired",
+        "of a clock ahead",
+        "without nbf",
+        "for years",
+        "standard",
+        "next key",
+        "with full metadata",
+    ],
 )
 async def test_participant_reads_their_meeting_when_the_token_is_theirs(token: str) -> None:
     """With the leeway of clocks, for as long as the token says, and however much metadata is in it."""

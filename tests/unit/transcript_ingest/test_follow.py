@@ -18,7 +18,7 @@ from meetai_transcript_ingest.domain.errors import ErasedError, TooManyFollowers
 from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.tail import EVERYONE, MAX_WAKE_BYTES, PlacedLine, wake_for, wake_key, woken_by
 from meetai_transcript_ingest.http.streaming import PiecewiseResponse
-from meetai_transcript_ingest.usecases.follow import FOLLOW_PAGE_LINES, FollowTranscript
+from meetai_transcript_ingest.usecases.follow import FOLLOW_PAGE_LINES, OVER, FollowTranscript, Heard, Over
 
 
 class Followed:
@@ -29,17 +29,38 @@ class Followed:
         self.observer = FakeReadingObserver()
         self.now = 0.0
         self.follow = FollowTranscript(
-            self.store, self.observer, **{"max_clients": 500, "monotonic": lambda: self.now, **options}
+            self.store,
+            self.observer,
+            **{"max_clients": 500, "monotonic": lambda: self.now, "quiet_seconds": 60, **options},
         )
 
     async def say(self, producer: Producer, lines: int) -> None:
-        await self.store.commit(unpack(Arrival("stream", "1-1", {b"b": producer.say(lines)})).parcels, ())
-        self.follow.wake(wake_for([producer.meeting_id]))
+        await self.tell(producer.say(lines))
+
+    async def tell(self, entry: bytes) -> None:
+        parcels = unpack(Arrival("stream", "1-1", {b"b": entry})).parcels
+        await self.store.commit(parcels, ())
+        self.follow.wake(wake_for([parcel.declaration.meeting_id for parcel in parcels]))
 
 
-async def collect(following: AsyncIterator[tuple[PlacedLine, ...]], seen: list[int]) -> None:
-    async for lines in following:
-        seen.extend(placed.position for placed in lines)
+async def collect(following: AsyncIterator[Heard], seen: list[int]) -> None:
+    async for heard in following:
+        assert not isinstance(heard, Over)
+        seen.extend(placed.position for placed in heard)
+
+
+async def _lines(following: AsyncIterator[Heard]) -> tuple[PlacedLine, ...]:
+    heard = await next_but_life(following)
+    assert not isinstance(heard, Over)
+    return heard
+
+
+async def next_but_life(following: AsyncIterator[Heard]) -> Heard:
+    """What comes next, but for signs of life."""
+    async with asyncio.timeout(30):
+        while (heard := await anext(following)) == ():
+            pass
+    return heard
 
 
 async def test_everybody_gets_every_line_once_when_many_follow_one_meeting() -> None:
@@ -64,7 +85,7 @@ async def test_everybody_is_told_when_the_meeting_is_erased() -> None:
     followed, producer = Followed(), Producer()
     await followed.say(producer, 3)
     following = await followed.follow("standup", 0)
-    assert len(await anext(following)) == 3
+    assert len(await _lines(following)) == 3
     followed.store.is_erased = True
     followed.follow.wake(EVERYONE)
     with pytest.raises(ErasedError):
@@ -79,7 +100,7 @@ async def test_long_transcript_comes_in_pages_when_followed_from_the_start() -> 
     followed, producer = Followed(), Producer()
     await followed.say(producer, FOLLOW_PAGE_LINES * 2 + 7)
     following = await followed.follow("standup", 5)
-    sizes = [len(await anext(following)) for _ in range(3)]
+    sizes = [len(await _lines(following)) for _ in range(3)]
     assert sizes == [FOLLOW_PAGE_LINES, FOLLOW_PAGE_LINES, 2]
     await following.aclose()
 
@@ -90,10 +111,42 @@ async def test_follower_shows_life_when_nothing_is_said() -> None:
     following = await followed.follow("standup", 0)
     assert [await anext(following) for _ in range(3)] == [(), (), ()]
     await followed.store.commit(unpack(Arrival("stream", "1-1", {b"b": producer.say(1)})).parcels, ())
-    async with asyncio.timeout(5):
-        while not (lines := await anext(following)):
-            pass
-    assert [placed.position for placed in lines] == [1]
+    heard = await next_but_life(following)
+    assert not isinstance(heard, Over)
+    assert [placed.position for placed in heard] == [1]
+    await following.aclose()
+
+
+async def test_follower_is_told_when_the_meeting_is_over() -> None:
+    """After the last line, once; again when the meeting has gone on and ended anew, and to whoever comes later."""
+    followed, producer, other = Followed(heartbeat_seconds=0.01, quiet_seconds=0), Producer(), Producer()
+    await followed.say(producer, 3)
+    following = await followed.follow("standup", 0)
+    assert len(await _lines(following)) == 3
+    assert [await anext(following) for _ in range(3)] == [(), (), ()]
+    await followed.tell(producer.close())
+    assert await next_but_life(following) is OVER
+    assert [await anext(following) for _ in range(3)] == [(), (), ()]
+    await followed.say(other, 2)
+    assert len(await _lines(following)) == 2
+    assert [await anext(following) for _ in range(3)] == [(), (), ()]
+    await followed.tell(other.close())
+    assert await next_but_life(following) is OVER
+    late = await followed.follow("standup", 3)
+    assert len(await _lines(late)) == 2
+    assert await next_but_life(late) is OVER
+    await following.aclose()
+    await late.aclose()
+
+
+async def test_follower_is_told_nothing_when_another_agent_may_still_come() -> None:
+    """An agent that was killed is closed by who finds its spool; until it has been quiet for long enough the meeting may go on."""
+    followed, producer = Followed(heartbeat_seconds=0.01), Producer()
+    await followed.say(producer, 1)
+    await followed.tell(producer.close())
+    following = await followed.follow("standup", 0)
+    assert len(await _lines(following)) == 1
+    assert [await anext(following) for _ in range(3)] == [(), (), ()]
     await following.aclose()
 
 

@@ -74,7 +74,7 @@ class RecordingIndex:
 @asynccontextmanager
 async def searching(index: RecordingIndex, key: str | None = READER_KEY) -> AsyncIterator[httpx.AsyncClient]:
     keys = ServiceKeys.parse_setting(f"{_READER},{_OTHER}")
-    tokens = LiveKitParticipantTokens(API_KEY, Secret(API_SECRET), now_seconds=lambda: NOW_SECONDS)
+    tokens = LiveKitParticipantTokens({API_KEY: Secret(API_SECRET)}, now_seconds=lambda: NOW_SECONDS)
     routes = search_routes(SearchTranscripts(index), keys=keys, participants=tokens)
     app = create_http_service(title="test", routes=[routes], readiness={}, registry=CollectorRegistry())
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar narrows ASGI's types

@@ -53,6 +53,27 @@ class SigningSecret(Secret):
         return cls(raw)
 
 
+class MoreKeys(tuple[tuple[str, Secret], ...]):
+    """Key pairs that are believed beside the first, so that a key can be changed: `key:secret`, separated by commas."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> MoreKeys:
+        """Read the pairs.
+
+        Raises:
+            ValueError: names the pair by its position, never by its text.
+        """
+        pairs: list[tuple[str, Secret]] = []
+        for position, entry in enumerate(raw.split(","), 1):
+            api_key, _, secret = entry.strip().partition(":")
+            if not api_key or not secret.strip():
+                raise ValueError(f"entry {position} must be key:secret")
+            pairs.append((api_key.strip(), Secret(secret.strip())))
+        return cls(pairs)
+
+
 class StoreUrl(Secret):
     """The address of a store; it may hold a password."""
 

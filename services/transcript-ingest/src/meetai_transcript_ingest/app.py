@@ -17,11 +17,12 @@ import psycopg
 from litestar import Litestar, Router
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from meetai_contracts.transcript import stream_key
 from meetai_servicekit.background import ProcessFate, Work, running
 from meetai_servicekit.backoff import Backoff
-from meetai_servicekit.health import NotReadyError
+from meetai_servicekit.health import NotReadyError, ReadinessCheck
 from meetai_servicekit.http import HttpService, create_http_service
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.patience import Patience
@@ -29,7 +30,7 @@ from meetai_servicekit.postgres import Pool, check_schema, create_pool, expected
 from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
-from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
+from meetai_servicekit.streams.redis_stream import RedisEntryStream, ServerTooOldError, check_version, create_client
 from meetai_servicekit.tracing import start_tracing
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.copy_rows import lay_out
@@ -49,6 +50,7 @@ from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, Pro
 from meetai_transcript_ingest.adapters.prometheus_search import PrometheusSearchObserver
 from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
 from meetai_transcript_ingest.consumer import GROUP, unpack_set
+from meetai_transcript_ingest.domain.intake import Delivery
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
 from meetai_transcript_ingest.http.search import search_routes
@@ -152,11 +154,16 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     works["place lines"] = partial(keep_lines_placed, PostgresUpgrade(writers), patience=patience, sleep=asyncio.sleep)
     reading = PrometheusReadingObserver(registry)
     archive = PostgresArchive(readers)
-    follow = FollowTranscript(archive, reading, max_clients=settings.stream_clients_max, monotonic=time.monotonic)
+    follow = FollowTranscript(
+        archive,
+        reading,
+        max_clients=settings.stream_clients_max,
+        monotonic=time.monotonic,
+        quiet_seconds=settings.completion_quiet_seconds,
+    )
     wakeups = PostgresWakeups(database_url, wake=follow.wake, application=f"{SERVICE}-listen")
     works["listen"] = partial(keep_listening, wakeups, patience=patience)
     search = _searching(settings, pool, patience, registry)
-    expected = expected_migrations(MIGRATIONS)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
@@ -166,16 +173,6 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
                 await opened.enter_async_context(database)
             await opened.enter_async_context(running({**works, **search.works}, fate))
             yield
-
-    async def postgres_is_current() -> None:
-        await check_schema(readers, expected)
-
-    async def redis_answers() -> None:
-        await redis.ping()
-
-    async def consumers_turn() -> None:
-        if any(consumer.stalled for consumer in consumers):
-            raise NotReadyError("holds entries that it can't store")
 
     service = create_http_service(
         title="MeetAI transcript-ingest",
@@ -201,12 +198,34 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
                 keys=settings.service_keys,
             ),
         ],
-        readiness={"postgres": postgres_is_current, "redis": redis_answers, "consumer": consumers_turn},
+        readiness=_readiness(readers, redis, consumers),
         registry=registry,
         lifespan=[lifespan],
         tracing=tracing,
     )
     return service, follow.close
+
+
+def _readiness(
+    database: Pool, redis: Redis, consumers: Sequence[StreamConsumer[Delivery]]
+) -> Mapping[str, ReadinessCheck]:
+    """What must be so for this replica to be of use."""
+    expected = expected_migrations(MIGRATIONS)
+
+    async def postgres_is_current() -> None:
+        await check_schema(database, expected)
+
+    async def redis_is_supported() -> None:
+        try:
+            await check_version(redis)
+        except ServerTooOldError as error:
+            raise NotReadyError(str(error)) from error
+
+    async def consumers_turn() -> None:
+        if any(consumer.stalled for consumer in consumers):
+            raise NotReadyError("holds entries that it can't store")
+
+    return {"postgres": postgres_is_current, "redis": redis_is_supported, "consumer": consumers_turn}
 
 
 def _telling(
@@ -280,7 +299,8 @@ def _migrate(settings: DatabaseSettings) -> int:
 def _participant_tokens(settings: IngestSettings) -> LiveKitParticipantTokens | None:
     if settings.livekit_api_key is None or settings.livekit_api_secret is None:
         return None
-    return LiveKitParticipantTokens(settings.livekit_api_key, settings.livekit_api_secret, now_seconds=time.time)
+    secrets = {settings.livekit_api_key: settings.livekit_api_secret, **dict(settings.livekit_more_keys)}
+    return LiveKitParticipantTokens(secrets, now_seconds=time.time)
 
 
 def _today() -> date:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import PostgresUrl, RedisUrl, Secret, SigningSecret
+from meetai_servicekit.secret import MoreKeys, PostgresUrl, RedisUrl, Secret, SigningSecret
 from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
 
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
@@ -21,27 +21,6 @@ Url = Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+")]
 
 
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="postgresql://user:password@host:port/database")]
-
-
-class MoreKeys(tuple[tuple[str, Secret], ...]):
-    """Further key pairs, `key:secret` separated by commas."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> MoreKeys:
-        """Read the pairs.
-
-        Raises:
-            ValueError: names the pair by its position, never by its text.
-        """
-        pairs: list[tuple[str, Secret]] = []
-        for position, entry in enumerate(raw.split(","), 1):
-            api_key, _, secret = entry.strip().partition(":")
-            if not api_key or not secret.strip():
-                raise ValueError(f"entry {position} must be key:secret")
-            pairs.append((api_key.strip(), Secret(secret.strip())))
-        return cls(pairs)
 
 
 class InngestDev(str):

@@ -42,6 +42,9 @@ PRUNE_IDLE_MS: Final = 3_600_000
 MAX_COUNTED_LAG: Final = 1_000
 """Where the server can't tell the lag (6.2, or after XDEL), entries are counted up to here."""
 
+OLDEST_REDIS: Final = (6, 2)
+"""XPENDING with IDLE, XTRIM with MINID and XRANGE with an exclusive start came with it. Valkey calls itself a Redis 7.2."""
+
 _GONE: Final = ("NOGROUP", "UNBLOCKED", "no such key")
 
 _PRUNE: Final = """
@@ -69,6 +72,27 @@ def create_client(url: str) -> Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+class ServerTooOldError(TryLaterError):
+    """Retry when the server has been replaced: this Redis lacks commands that a consumer group needs here."""
+
+
+async def check_version(client: Redis) -> None:
+    """Return where the server is one that a stream can be read from; one that won't say what it is counts as such.
+
+    Raises:
+        ServerTooOldError: says which version it is, and which it must be.
+        RedisError: no answer.
+    """
+    try:
+        about: Any = await client.info("server")
+    except ResponseError:  # an account that may not ask
+        return
+    version = str(about.get("redis_version", ""))
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
+    if len(numbers) == 2 and tuple(numbers) < OLDEST_REDIS:
+        raise ServerTooOldError(f"Redis {version} is too old: {'.'.join(map(str, OLDEST_REDIS))} or newer is needed")
 
 
 class RedisEntryStream:
@@ -105,6 +129,7 @@ class RedisEntryStream:
     async def join(self) -> None:
         """See `EntryStream.join`. Looks first: a full server refuses to create even a group that exists (FACTS, Redis)."""
         with redis_errors_translated():
+            await check_version(self._redis)
             try:
                 groups = await self._groups()
             except ResponseError as error:

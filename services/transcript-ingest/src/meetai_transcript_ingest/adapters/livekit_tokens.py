@@ -1,4 +1,4 @@
-"""`ParticipantTokens` by LiveKit's access tokens: HS256 JWTs signed with the key pair that the LiveKit server knows.
+"""`ParticipantTokens` by LiveKit's access tokens: HS256 JWTs signed with one of the key pairs that the LiveKit server knows.
 
 Owns what of a token is checked. Must not log or keep one.
 
@@ -9,7 +9,7 @@ refreshes a connected client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import jwt
@@ -51,11 +51,10 @@ class _Claims(Struct, frozen=True):
 
 
 class LiveKitParticipantTokens:
-    """Believes one key pair."""
+    """Believes these keys with their secrets: one, or more while a key is being changed."""
 
-    def __init__(self, api_key: str, api_secret: Secret, *, now_seconds: Callable[[], float]) -> None:
-        self._api_key = api_key
-        self._api_secret = api_secret
+    def __init__(self, secrets: Mapping[str, Secret], *, now_seconds: Callable[[], float]) -> None:
+        self._secrets = secrets
         self._now_seconds = now_seconds
 
     def pass_of(self, token: str) -> Pass | None:
@@ -73,12 +72,12 @@ class LiveKitParticipantTokens:
     def _claims(self, token: str) -> _Claims | None:
         if len(token) > MAX_PARTICIPANT_TOKEN_BYTES:
             return None
-        try:
-            claims = jwt.decode(
-                token, self._api_secret.reveal(), algorithms=["HS256"], issuer=self._api_key, options=_OPTIONS
-            )
-            return msgspec.convert(claims, _Claims)
-        except (jwt.PyJWTError, msgspec.ValidationError):
-            return None
-        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-            return None  # what PyJWT lets through of its parsers
+        for api_key, secret in self._secrets.items():
+            try:
+                claims = jwt.decode(token, secret.reveal(), algorithms=["HS256"], issuer=api_key, options=_OPTIONS)
+                return msgspec.convert(claims, _Claims)
+            except (jwt.PyJWTError, msgspec.ValidationError):
+                continue
+            except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+                continue  # what PyJWT lets through of its parsers
+        return None

@@ -79,6 +79,14 @@ class PostgresArchive:
                     await refuse_erased(connection, meeting_id)
                 return tuple([PlacedLine(row[0], _line(row[1:])) for row in rows])
 
+    async def over_for_seconds(self, meeting_id: str) -> float | None:
+        """See `Archive.over_for_seconds`."""
+        with postgres_errors_translated():
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                cursor = await connection.execute(QUERIES["over_for_seconds"], {"meeting_id": meeting_id})
+                row = await cursor.fetchone()
+                return None if row is None else row[0]
+
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """See `Archive.producers`."""
         with postgres_errors_translated():

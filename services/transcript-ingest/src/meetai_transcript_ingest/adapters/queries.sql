@@ -122,6 +122,11 @@ WHERE meeting_id = :meeting_id
 ORDER BY commit_position
 LIMIT :count;
 
+-- name: over_for_seconds(meeting_id)^
+-- max() leaves nulls out, hence the condition; null as well where there are no producers.
+SELECT CASE WHEN bool_and(closed_at IS NOT NULL) THEN extract(epoch FROM now() - max(closed_at))::float8 END
+FROM producers WHERE meeting_id = :meeting_id;
+
 -- name: line_partitions()
 SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'lines'::regclass ORDER BY 1;
 

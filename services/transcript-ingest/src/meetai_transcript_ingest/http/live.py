@@ -23,7 +23,7 @@ from meetai_transcript_ingest.domain.errors import AheadOfTranscriptError, Erase
 from meetai_transcript_ingest.domain.tail import MAX_POSITION, PlacedLine
 from meetai_transcript_ingest.http.specification import PROBLEMS
 from meetai_transcript_ingest.http.streaming import WRITE_TIMEOUT_SECONDS, PiecewiseResponse
-from meetai_transcript_ingest.usecases.follow import FollowTranscript
+from meetai_transcript_ingest.usecases.follow import FollowTranscript, Heard, Over
 
 EVENT_STREAM: Final = "text/event-stream"
 RECONNECT_MS: Final = (1_000, 3_000)
@@ -31,8 +31,10 @@ RECONNECT_MS: Final = (1_000, 3_000)
 
 _POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _HEARTBEAT: Final = b":\n\n"
+_END: Final = b"event: end\ndata: {}\n\n"
 _ERASED: Final = b"event: erased\ndata: {}\n\n"
-"""With data, because an event without any isn't dispatched (HTML, "Interpreting an event stream")."""
+"""With data, because an event without any isn't dispatched (HTML, "Interpreting an event stream"); without an id, so that the last
+one stays that of a line."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 HeaderId = Annotated[
@@ -55,7 +57,10 @@ def live_routes(follow_transcript: FollowTranscript) -> list[HTTPRouteHandler]:
         operation_id="FollowTranscript",
         summary="Follow what is being said",
         description="Server-sent events named `line`, with a line as in the pages as their data, in the order in which they "
-        "were stored: from the start, or after `Last-Event-ID`, each once. The stream doesn't end with the meeting. It "
+        "were stored: from the start, or after `Last-Event-ID`, each once. When all lines have come and the meeting is over (every "
+        "agent has closed, and none has come for `COMPLETION_QUIET_SECONDS`), an event named `end` says so, within 15 s; `/integrity` "
+        "says whether the transcript is complete. A client that wants no more closes then: the stream stays open, and says it "
+        "again to whoever connects again, because a meeting may go on, with lines and another `end`. It "
         "ends after an hour, when the service is stopped, and for a client that doesn't keep up; EventSource then goes on "
         "by itself where it was. When the meeting is erased, an event named `erased` is the last, and whoever connects again is "
         "answered 410. A token is looked at when the stream is opened, as LiveKit looks at it when its holder joins.",
@@ -99,11 +104,14 @@ def _position(field: str, given: str | None) -> int:
     return int(given)
 
 
-async def _events(following: AsyncGenerator[tuple[PlacedLine, ...]]) -> AsyncGenerator[bytes]:
+async def _events(following: AsyncGenerator[Heard]) -> AsyncGenerator[bytes]:
     try:
         yield b"retry: %d\n\n" % random.randint(*RECONNECT_MS)  # noqa: S311 - spreads load, guards nothing
-        async for lines in following:
-            yield b"".join([_event(placed) for placed in lines]) or _HEARTBEAT
+        async for heard in following:
+            if isinstance(heard, Over):
+                yield _END
+            else:
+                yield b"".join([_event(placed) for placed in heard]) or _HEARTBEAT
     except ErasedError:
         yield _ERASED
     finally:

@@ -142,6 +142,9 @@ class Archive(Protocol):
             ErasedError: there are none, because the meeting was erased.
         """
 
+    async def over_for_seconds(self, meeting_id: str) -> float | None:
+        """How long ago the last of a meeting's producers was closed; None while one isn't, and where none is known."""
+
     async def producers(self, meeting_id: str) -> tuple[ProducerRecord, ...]:
         """All producers that a meeting is known to have had, in the order of their ids."""
 

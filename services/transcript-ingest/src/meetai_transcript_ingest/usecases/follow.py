@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import (
@@ -35,7 +36,14 @@ MAX_FOLLOW_SECONDS: Final = 3_600.0
 
 log = structlog.get_logger()
 
-Read = asyncio.Task[tuple[PlacedLine, ...]]
+
+class Over(Struct, frozen=True):
+    """There are no more lines and the meeting is over: all its producers have closed, and no other has come for a while."""
+
+
+OVER: Final = Over()
+Heard = tuple[PlacedLine, ...] | Over
+Read = asyncio.Task[Heard]
 
 
 async def keep_listening(wakeups: Wakeups, *, patience: Patience) -> None:
@@ -71,6 +79,7 @@ class FollowTranscript:
         observer: Is told how many there are.
         max_clients: No more at once.
         monotonic: Seconds, for how long somebody has followed.
+        quiet_seconds: For so long must all producers have been closed, as for `CompleteRooms`.
         heartbeat_seconds: Between signs of life.
         longest_seconds: For so long may one follow at a stretch.
     """
@@ -82,6 +91,7 @@ class FollowTranscript:
         *,
         max_clients: int,
         monotonic: Callable[[], float],
+        quiet_seconds: float,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         longest_seconds: float = MAX_FOLLOW_SECONDS,
     ) -> None:
@@ -89,6 +99,7 @@ class FollowTranscript:
         self._observer = observer
         self._max_clients = max_clients
         self._monotonic = monotonic
+        self._quiet_seconds = quiet_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._longest_seconds = longest_seconds
         self._meetings: dict[str, _Meeting] = {}
@@ -108,8 +119,10 @@ class FollowTranscript:
         for meeting in self._meetings.values():
             meeting.wake()
 
-    async def __call__(self, meeting_id: str, position: int) -> AsyncGenerator[tuple[PlacedLine, ...]]:
+    async def __call__(self, meeting_id: str, position: int) -> AsyncGenerator[Heard]:
         """Sets of lines from that position on; an empty set every now and then, as a sign of life.
+
+        `OVER` comes once all lines have and the meeting is over, and again if it goes on after that and ends again.
 
         Raises:
             TryLaterError: the store is away now. Once it has answered, followers wait for it instead.
@@ -124,24 +137,27 @@ class FollowTranscript:
             raise TooManyFollowersError(self._clients)
         return self._follow(meeting_id, position, first)
 
-    async def _follow(
-        self, meeting_id: str, position: int, lines: tuple[PlacedLine, ...]
-    ) -> AsyncGenerator[tuple[PlacedLine, ...]]:
+    async def _follow(self, meeting_id: str, position: int, heard: Heard) -> AsyncGenerator[Heard]:
         meeting = self._meetings.setdefault(meeting_id, _Meeting())
         woken = asyncio.Event()
         woken.set()  # what was committed between the first read and now
         meeting.events.add(woken)
         self._count(1)
         until = self._monotonic() + self._longest_seconds
+        told_over = False
         try:
             while not self.closing.is_set() and self._monotonic() < until:
-                if lines:
-                    position = lines[-1].position
-                    yield lines
+                if isinstance(heard, Over) and not told_over:
+                    told_over = True
+                    yield OVER
+                elif heard and not isinstance(heard, Over):
+                    position = heard[-1].position
+                    told_over = False
+                    yield heard
                 elif not await _within(woken, self._heartbeat_seconds):
                     yield ()
                 woken.clear()
-                lines = await self._read(meeting_id, meeting, position)
+                heard = await self._read(meeting_id, meeting, position)
         except ErasedError:
             raise
         except IngestError as error:  # whoever connects again is told
@@ -152,14 +168,12 @@ class FollowTranscript:
             if not meeting.events and self._meetings.get(meeting_id) is meeting:
                 del self._meetings[meeting_id]
 
-    async def _read(self, meeting_id: str, meeting: _Meeting, position: int) -> tuple[PlacedLine, ...]:
+    async def _read(self, meeting_id: str, meeting: _Meeting, position: int) -> Heard:
         """What comes after a position, as of the latest wake-up or later; nothing, after a pause, if the store is away."""
         key = (position, meeting.wakes)
         read = meeting.reads.get(key)
         if read is None:
-            read = meeting.reads[key] = asyncio.create_task(
-                self._archive.lines_since(meeting_id, position, FOLLOW_PAGE_LINES), name="follow"
-            )
+            read = meeting.reads[key] = asyncio.create_task(self._look(meeting_id, position), name="follow")
             read.add_done_callback(lambda done: _forget(meeting, key, done))
         try:
             return await asyncio.shield(read)
@@ -167,6 +181,13 @@ class FollowTranscript:
             log.warning("work_postponed", what="follow", cause=str(error))
             await _within(self.closing, RETRY_SECONDS)
             return ()
+
+    async def _look(self, meeting_id: str, position: int) -> Heard:
+        lines = await self._archive.lines_since(meeting_id, position, FOLLOW_PAGE_LINES)
+        if lines:
+            return lines
+        seconds = await self._archive.over_for_seconds(meeting_id)
+        return OVER if seconds is not None and seconds >= self._quiet_seconds else ()
 
     def _count(self, change: int) -> None:
         self._clients += change
