@@ -30,7 +30,7 @@ from meetai_servicekit.postgres import Pool, check_schema, create_pool, expected
 from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
-from meetai_servicekit.streams.redis_stream import RedisEntryStream, ServerTooOldError, check_version, create_client
+from meetai_servicekit.streams.redis_stream import RedisEntryStream, check_version, create_client
 from meetai_servicekit.tracing import start_tracing
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.copy_rows import lay_out
@@ -206,26 +206,18 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     return service, follow.close
 
 
-def _readiness(
-    database: Pool, redis: Redis, consumers: Sequence[StreamConsumer[Delivery]]
-) -> Mapping[str, ReadinessCheck]:
+def _readiness(pool: Pool, redis: Redis, consumers: Sequence[StreamConsumer[Delivery]]) -> Mapping[str, ReadinessCheck]:
     """What must be so for this replica to be of use."""
-    expected = expected_migrations(MIGRATIONS)
-
-    async def postgres_is_current() -> None:
-        await check_schema(database, expected)
-
-    async def redis_is_supported() -> None:
-        try:
-            await check_version(redis)
-        except ServerTooOldError as error:
-            raise NotReadyError(str(error)) from error
 
     async def consumers_turn() -> None:
         if any(consumer.stalled for consumer in consumers):
             raise NotReadyError("holds entries that it can't store")
 
-    return {"postgres": postgres_is_current, "redis": redis_is_supported, "consumer": consumers_turn}
+    return {
+        "postgres": partial(check_schema, pool, expected_migrations(MIGRATIONS)),
+        "redis": partial(check_version, redis),
+        "consumer": consumers_turn,
+    }
 
 
 def _telling(

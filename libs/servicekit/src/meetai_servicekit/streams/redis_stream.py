@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.patience import TryLaterError
 from meetai_servicekit.streams.ports import Arrival, GroupMissingError, Reclaimed, StreamStatus
 
@@ -74,7 +75,7 @@ def create_client(url: str) -> Redis:
     )
 
 
-class ServerTooOldError(TryLaterError):
+class ServerTooOldError(TryLaterError, NotReadyError):
     """Retry when the server has been replaced: this Redis lacks commands that a consumer group needs here."""
 
 
