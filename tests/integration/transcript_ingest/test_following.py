@@ -195,7 +195,7 @@ async def test_many_clients_are_served_at_once_when_they_share_one_listen(
     sources = [EventSource(f"crowd {number % 2}") for number in range(CLIENTS)]
     with _deaf(replica, stream_client):
         async with client() as http, asyncio.timeout(90):
-            readings = [asyncio.create_task(source.read(http, replica.url)) for source in sources]
+            readings = [asyncio.create_task(source.keep_reading(http, replica.url)) for source in sources]
             await asyncio.to_thread(
                 wait_until, lambda: replica.metric("meetai_ingest_sse_clients") == CLIENTS + 1, seconds=30
             )
