@@ -79,7 +79,11 @@ def test_every_setting_can_be_set_and_nothing_else_is() -> None:
         found: set[str] = set()
         for name in matrix():
             found |= set(service_environment(name, service) or {})
-        spare = {"LIVEKIT_API_KEY_NEXT", "LIVEKIT_API_SECRET_NEXT"} if service == "webhook-bridge" else set()
+        spare = (
+            {"LIVEKIT_API_KEY_NEXT", "LIVEKIT_API_SECRET_NEXT"}
+            if service in {"webhook-bridge", "transcript-ingest"}
+            else set()
+        )
         assert found - spare == known, service
 
 

@@ -16,6 +16,11 @@ egress: [redis, postgres, telemetry]
 {{- include "meetai.serviceKeysEnv" . }}
 {{- if .Values.participantsMayRead }}
 {{- include "meetai.livekitKeyEnv" . }}
+{{- if .Values.global.livekit.keys.nextApiKey }}
+{{- include "meetai.livekitNextKeyEnv" . }}
+- name: LIVEKIT_MORE_KEYS
+  value: $(LIVEKIT_API_KEY_NEXT):$(LIVEKIT_API_SECRET_NEXT)
+{{ end }}
 {{- end }}
 {{- end }}
 
