@@ -34,8 +34,7 @@ def _fill(source: Source) -> list[str]:
     _say(f"{len(bills)} bills of materials, CycloneDX")
     problems = licences.write_list(bills, DIST / "licences.md")
     _say("licences listed in dist/licences.md")
-    _say(charts.package(source, DIST))
-    for line in (audit.python(source.folder), audit.javascript(source.folder)):
+    for line in (charts.package(source, DIST), audit.python(source.folder), audit.javascript(source.folder)):
         _say(line.text)
         problems += [line.text] if line.is_problem else []
     problems += trial.start_each(wheels, source)

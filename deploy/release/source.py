@@ -26,6 +26,7 @@ MEMBERS: Final = ("contracts", "servicekit", *SERVICES)
 """What is shipped; `meetai-local` is for a developer's machine."""
 COMMAND_SECONDS: Final = 600
 _VERSION: Final = re.compile(r'^version = "([^"]*)"$', re.MULTILINE)
+_CHART_VERSION: Final = re.compile(r"^( *(?:version|appVersion): ).*$", re.MULTILINE)
 _SIBLING: Final = re.compile(r'^(  "meetai-[a-z-]+(?:\[[a-z,]*\])?)(",)$', re.MULTILINE)
 VERSION_FORM: Final = re.compile(r"^\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?$")
 
@@ -67,8 +68,13 @@ def member_files(folder: Path) -> list[Path]:
     )
 
 
+def chart_files(folder: Path) -> list[Path]:
+    """The `Chart.yaml` of every chart."""
+    return sorted(folder.glob("deploy/charts/*/Chart.yaml"))
+
+
 def set_version(folder: Path, version: str) -> None:
-    """Write the version into the root and every member.
+    """Write the version into the root, every member and every chart, with what the charts ask of one another.
 
     Raises:
         ValueError: not `1.2.3`, nor with `a1`, `b1` or `rc1` after it.
@@ -77,6 +83,8 @@ def set_version(folder: Path, version: str) -> None:
         raise ValueError(f"VERSION must be like 1.2.3 or 1.2.3rc1, not {version!r}")
     for file in [folder / "pyproject.toml", *member_files(folder)]:
         file.write_text(_VERSION.sub(f'version = "{version}"', file.read_text(), count=1))
+    for file in chart_files(folder):
+        file.write_text(_CHART_VERSION.sub(rf"\g<1>{version}", file.read_text()))
 
 
 @contextmanager

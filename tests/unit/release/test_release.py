@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 from deploy.release import changelog
 from deploy.release.audit import judged
 from deploy.release.licences import problems_of
-from deploy.release.source import REPOSITORY, member_files, project_version, set_version
+from deploy.release.source import REPOSITORY, chart_files, member_files, project_version, set_version
 from deploy.release.sums import write_sums
 
 
 def test_every_member_has_the_one_version_when_the_root_says_it() -> None:
     """`make version` sets it; nobody else does."""
     versions = {tomllib.loads(file.read_text())["project"]["version"] for file in member_files(REPOSITORY)}
+    for file in chart_files(REPOSITORY):
+        versions |= set(re.findall(r"^ *(?:version|appVersion): (.*)$", file.read_text(), re.MULTILINE))
     assert versions == {project_version(REPOSITORY)}
     assert len(member_files(REPOSITORY)) >= 7
 
@@ -25,7 +28,11 @@ def test_version_is_written_once_a_file_when_it_is_set(tmp_path: Path) -> None:
     for folder in ("", "libs/contracts", "services/token", "deploy/local"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "pyproject.toml").write_text('[project]\nversion = "0.1.0"\n[other]\nversion = "7"\n')
+    chart = tmp_path / "deploy/charts/x/Chart.yaml"
+    chart.parent.mkdir(parents=True)
+    chart.write_text("name: x\nversion: 0.1.0\nappVersion: 0.1.0\ndependencies:\n  - name: y\n    version: 0.1.0\n")
     set_version(tmp_path, "1.2.3rc1")
+    assert chart.read_text().count("ersion: 1.2.3rc1\n") == 3
     for file in [tmp_path / "pyproject.toml", *member_files(tmp_path)]:
         assert file.read_text() == '[project]\nversion = "1.2.3rc1"\n[other]\nversion = "7"\n'
     with pytest.raises(ValueError, match="VERSION must be"):
