@@ -4,13 +4,16 @@ The engine's service key stays here: browsers get a LiveKit token that opens one
 """
 
 import os
+from typing import Annotated
 from urllib.parse import quote
 
 import httpx
 from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
+
+Session = Annotated[str, HeaderParameter(name="X-Session")]
 
 GUESTS = {"standup": {"ada": "host", "ben": "participant"}}
 """Who may be where. Yours: a table."""
@@ -33,7 +36,7 @@ def role_of(user_id: str, meeting_id: str) -> str:
 
 
 @post("/meetings/{meeting_id:str}/join")
-async def join(state: State, meeting_id: str, session: str = Parameter(header="X-Session")) -> dict[str, str]:
+async def join(state: State, meeting_id: str, session: Session) -> dict[str, str]:
     """What `room.connect(serverUrl, participantToken)` needs."""
     user_id, name = signed_in(session)
     asked = {
@@ -51,7 +54,7 @@ async def join(state: State, meeting_id: str, session: str = Parameter(header="X
 
 
 @get("/meetings/{meeting_id:str}/lines")
-async def lines(state: State, meeting_id: str, session: str = Parameter(header="X-Session")) -> list[str]:
+async def lines(state: State, meeting_id: str, session: Session) -> list[str]:
     """The whole transcript, `name: text`."""
     user_id, _ = signed_in(session)
     role_of(user_id, meeting_id)

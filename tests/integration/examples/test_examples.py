@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from pathlib import Path
-from types import ModuleType
 
 import jwt
 import pytest
 import redis
+from deploy.examples.python.app import app
 from litestar.testing import TestClient
 from tests.integration.token.conftest import livekit
 from tests.integration.token.token_process import KEYS, token_process
@@ -17,7 +16,6 @@ from tests.integration.transcript_ingest.ingest_process import environment as in
 from tests.integration.transcript_ingest.ingest_process import ingest
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.node import FOLDER, node_program
-from tests.servers.stacks import REPOSITORY
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import wait_until
 
@@ -30,7 +28,6 @@ __all__ = ["livekit"]
 
 IN_TIME_SECONDS = 60
 CHECK_SECONDS = 120
-EXAMPLES = REPOSITORY / "deploy" / "examples"
 
 
 def tsc(node: str, configuration: Path) -> subprocess.CompletedProcess[str]:
@@ -47,23 +44,11 @@ def test_nextjs_code_has_the_right_types_when_it_is_checked() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.fixture
-def backend() -> ModuleType:
-    """The example's module, as `litestar --app app:app run` imports it."""
-    specification = importlib.util.spec_from_file_location("example_app", EXAMPLES / "python" / "app.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 def test_python_backend_lets_people_in_and_reads_what_was_said(
     tmp_path: Path,
     livekit: EmbeddedServer,
     postgres_url: str,
     redis_url: str,
-    backend: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By its own rules: the host as host, a stranger not at all."""
@@ -83,7 +68,7 @@ def test_python_backend_lets_people_in_and_reads_what_was_said(
         monkeypatch.setenv("MEETAI_SERVICE_KEY", key)
         monkeypatch.setenv("TOKEN_URL", token.url)
         monkeypatch.setenv("TRANSCRIPT_INGEST_URL", transcripts.url)
-        with TestClient(backend.app) as client:
+        with TestClient(app) as client:
             joining = client.post("/meetings/standup/join", headers={"X-Session": "ada:Ada"}).json()
             claims = jwt.decode(joining["participantToken"], options={"verify_signature": False})
             assert (claims["sub"], claims["name"], claims["video"]["room"]) == ("ada", "Ada", "standup")
