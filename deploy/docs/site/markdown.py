@@ -10,6 +10,7 @@ from typing import Final
 _FENCE: Final = re.compile(r"^ *(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"^( *)(?:[-*+]|1\.) +\S")
 _CODE_WITH_BAR: Final = re.compile(r"`([^`]*\|[^`]*)`")
+_MARKS: Final = re.compile(r"[|\\*_\[\]]")
 _CONTINUES: Final = re.compile(r"^ *(?:[-*+]|\d+\.) |^ |^#|^<|^\||^>")
 
 
@@ -58,5 +59,5 @@ def _cell(text: str) -> str:
 
 
 def _code(found: re.Match[str]) -> str:
-    """Code with a bar: in backticks, its escape would be shown."""
-    return f"<code>{html.escape(found[1]).replace('|', '&#124;')}</code>"
+    """Code with a bar: in backticks, its escape would be shown. What else Markdown would read within it is written as its number."""
+    return f"<code>{_MARKS.sub(lambda mark: f'&#{ord(mark[0])};', html.escape(found[1]))}</code>"

@@ -79,6 +79,7 @@ def test_list_has_an_empty_line_before_it_when_a_paragraph_is_before() -> None:
 def test_bar_is_shown_as_itself_when_it_is_in_a_cell() -> None:
     """Within code, too."""
     assert table(["a"], [["x|y"], ["`p|q<`"]]) == "| a |\n| --- |\n| x\\|y |\n| <code>p&#124;q&lt;</code> |\n"
+    assert table(["a"], [[r"`\*|x`"]]).endswith("| <code>&#92;&#42;&#124;x</code> |\n")
 
 
 def test_anchor_is_as_forges_make_it_when_a_heading_has_signs() -> None:
