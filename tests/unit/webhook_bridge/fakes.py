@@ -262,7 +262,7 @@ class FakeSink:
         self.taken: list[DomainEvent] = []
         self.failures: deque[str] = deque()
 
-    async def send(self, event: DomainEvent) -> None:
+    async def send(self, event: DomainEvent, *, traceparent: str | None = None) -> None:
         if self.failures:
             raise SendError(self.failures.popleft())
         self.taken.append(event)

@@ -83,7 +83,7 @@ async def test_an_event_is_dead_when_its_last_attempt_failed(delivering: Deliver
 async def test_an_event_is_sent_again_under_its_id_when_the_outcome_couldnt_be_stored(delivering: Delivering) -> None:
     """As after a crash between send and mark: its lease ends, and Inngest sees the same id again."""
 
-    async def send_and_lose_the_store(event: DomainEvent) -> None:
+    async def send_and_lose_the_store(event: DomainEvent, *, traceparent: str | None = None) -> None:
         delivering.sink.taken.append(event)
         delivering.inbox.is_away = True
 

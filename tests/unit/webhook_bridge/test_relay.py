@@ -25,7 +25,7 @@ class HeldSink(FakeSink):
         self.began = asyncio.Event()
         self.let_go = asyncio.Event()
 
-    async def send(self, event: DomainEvent) -> None:
+    async def send(self, event: DomainEvent, *, traceparent: str | None = None) -> None:
         self.began.set()
         await self.let_go.wait()
         await super().send(event)
@@ -139,7 +139,7 @@ async def test_nobody_waits_for_a_send_that_hangs() -> None:
     let_go = asyncio.Event()
     send = sink.send
 
-    async def send_or_hang(event: DomainEvent) -> None:
+    async def send_or_hang(event: DomainEvent, *, traceparent: str | None = None) -> None:
         if event.id == "event-0":
             await let_go.wait()
         await send(event)
@@ -177,7 +177,7 @@ async def test_the_relay_ends_when_a_delivery_fails_in_a_way_that_nobody_thought
     """Rather than going on half dead: the process ends with it, and another begins."""
     sink = FakeSink()
 
-    async def fail(event: DomainEvent) -> None:
+    async def fail(event: DomainEvent, *, traceparent: str | None = None) -> None:
         raise ZeroDivisionError
 
     sink.send = fail  # type: ignore[method-assign]  # a sink of this kind

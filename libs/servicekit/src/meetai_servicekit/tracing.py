@@ -133,9 +133,33 @@ def current_exemplar() -> dict[str, str] | None:
     return {"trace_id": trace.format_trace_id(context.trace_id)}
 
 
+def current_sender() -> SpanContext | None:
+    """The running span, for a span that goes on with it later; None outside one."""
+    context = trace.get_current_span().get_span_context()
+    return context if context.is_valid else None
+
+
+@contextmanager
+def gathering_span(
+    tracer: Tracer, name: str, senders: Sequence[SpanContext], attributes: dict[str, AttributeValue]
+) -> Iterator[Span]:
+    """A span that sends on what several others have brought: it goes on with the first one's trace, and is linked to each."""
+    parent = trace.set_span_in_context(trace.NonRecordingSpan(senders[0]), Context()) if senders else Context()
+    links = [Link(sender) for sender in senders[:MAX_LINKS]]
+    with tracer.start_as_current_span(
+        name, context=parent, kind=SpanKind.PRODUCER, links=links, attributes=attributes, record_exception=False
+    ) as span:
+        yield span
+
+
 @contextmanager
 def consuming_span(
-    tracer: Tracer, name: str, carried: Sequence[bytes], attributes: dict[str, AttributeValue]
+    tracer: Tracer,
+    name: str,
+    carried: Sequence[bytes],
+    attributes: dict[str, AttributeValue],
+    *,
+    kind: SpanKind = SpanKind.CONSUMER,
 ) -> Iterator[Span]:
     """A span for work on what several others have sent: it goes on with their trace where that is one, and is linked to each.
 
@@ -144,6 +168,7 @@ def consuming_span(
         name: Of the span.
         carried: The `traceparent` that came with each; one that is malformed is ignored.
         attributes: Ids and counts.
+        kind: OpenTelemetry's.
     """
     known = [sender for raw in dict.fromkeys(carried) if (sender := _sender(raw)) is not None]
     traces = {sender.trace_id for sender in known}
@@ -151,7 +176,7 @@ def consuming_span(
     with tracer.start_as_current_span(
         name,
         context=parent,
-        kind=SpanKind.CONSUMER,
+        kind=kind,
         links=[Link(sender) for sender in known[:MAX_LINKS]],
         attributes=attributes,
         record_exception=False,  # its message may quote data

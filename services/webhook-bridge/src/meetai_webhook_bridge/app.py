@@ -107,6 +107,7 @@ async def ask_ledger(settings: MigrationSettings, command: argparse.Namespace) -
 def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
     """The application. Nothing is opened before it starts up."""
     registry = CollectorRegistry()
+    tracing = start_tracing(NAME, settings.otel_exporter_otlp_endpoint)
     measures = PrometheusMeasures(registry)
     pool = postgres.create_pool(
         settings.database_url.reveal(),
@@ -124,6 +125,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         measures=measures,
         random=random.random,
         monotonic_seconds=time.monotonic,
+        tracer=tracing.tracer,
     )
     relay = Relay(deliver_due, random=random.random, monotonic_seconds=time.monotonic)
     accept_webhook = AcceptWebhook(
@@ -191,7 +193,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         readiness={"postgres": schema_is_current, "relay": relay.check_running},
         registry=registry,
         lifespan=[lifespan],
-        tracing=start_tracing(NAME, settings.otel_exporter_otlp_endpoint),
+        tracing=tracing,
         max_body_bytes=MAX_WEBHOOK_BYTES,
     )
 

@@ -138,8 +138,8 @@ class Rooms(Protocol):
 class EventSink(Protocol):
     """Where events are delivered to."""
 
-    async def send(self, event: DomainEvent) -> None:
-        """Return when the event is certainly taken, within a few seconds.
+    async def send(self, event: DomainEvent, *, traceparent: str | None = None) -> None:
+        """Return when the event is certainly taken, within a few seconds; with the trace that it belongs to, if there is one.
 
         Raises:
             SendError: it may or may not have been taken; send it again under the same id.

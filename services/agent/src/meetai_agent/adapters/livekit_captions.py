@@ -21,11 +21,15 @@ from livekit.agents.types import (
     ATTRIBUTE_TRANSCRIPTION_TRACK_ID,
     TOPIC_TRANSCRIPTION,
 )
+from msgspec import Struct
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from meetai_agent.adapters.microphone import TRACK_SOURCES
 from meetai_agent.ports import JobMeter
 from meetai_contracts.codec import encode_json
 from meetai_contracts.transcript import LIVE_TOPIC, LiveTranscript, Source
+from meetai_servicekit.tracing import NO_TRACING
 
 MAX_WAITING: Final = 256
 SEND_SECONDS: Final = 5.0
@@ -36,12 +40,12 @@ log = structlog.get_logger()
 class RoomCaptions:
     """`ports.Captions` over a room's reliable data channel: `meetai.transcript`, and beside it `lk.transcription`."""
 
-    def __init__(self, room: rtc.Room, *, meter: JobMeter) -> None:
+    def __init__(self, room: rtc.Room, *, meter: JobMeter, tracer: Tracer = NO_TRACING.tracer) -> None:
         self._room = room
         self._finished = ""
         self._channels = (
-            CaptionChannel(LIVE_TOPIC, self._send_packet, meter=meter),
-            CaptionChannel(TOPIC_TRANSCRIPTION, self._send_text, meter=meter),
+            CaptionChannel(LIVE_TOPIC, self._send_packet, meter=meter, tracer=tracer),
+            CaptionChannel(TOPIC_TRANSCRIPTION, self._send_text, meter=meter, tracer=tracer),
         )
 
     def publish(self, caption: LiveTranscript) -> None:
@@ -88,6 +92,15 @@ class RoomCaptions:
         return None
 
 
+class _Waiting(Struct, frozen=True, gc=False):
+    """A caption in the queue: since when, by the monotonic clock and in Unix nanoseconds, and the span that brought it."""
+
+    caption: LiveTranscript
+    since: float
+    since_ns: int
+    context: Context
+
+
 class CaptionChannel:
     """Sends captions one after another, as fast as the room takes them. When 256 wait the oldest interim goes first."""
 
@@ -98,22 +111,24 @@ class CaptionChannel:
         *,
         meter: JobMeter,
         monotonic: Callable[[], float] = time.monotonic,
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._topic = topic
         self._send = send
         self._meter = meter
         self._monotonic = monotonic
-        self._waiting: deque[tuple[LiveTranscript, float]] = deque()
+        self._tracer = tracer
+        self._waiting: deque[_Waiting] = deque()
         self._added = asyncio.Event()
         self._sending = asyncio.create_task(self._send_all(), name=f"captions-{topic}")
 
     def publish(self, caption: LiveTranscript) -> None:
         """Queue a caption; never waits."""
         if len(self._waiting) >= MAX_WAITING:
-            oldest = next((at for at, (waiting, _) in enumerate(self._waiting) if not waiting.final), 0)
-            self._drop(self._waiting[oldest][0])
+            oldest = next((at for at, waiting in enumerate(self._waiting) if not waiting.caption.final), 0)
+            self._drop(self._waiting[oldest].caption)
             del self._waiting[oldest]
-        self._waiting.append((caption, self._monotonic()))
+        self._waiting.append(_Waiting(caption, self._monotonic(), time.time_ns(), get_current()))
         self._added.set()
 
     async def aclose(self) -> None:
@@ -126,18 +141,34 @@ class CaptionChannel:
             await self._added.wait()
             self._added.clear()
             while self._waiting:
-                await self._send_one(*self._waiting.popleft())
+                waiting = self._waiting.popleft()
+                if not waiting.caption.final:
+                    await self._send_one(waiting)
+                    continue
+                about = {"meetai.topic": self._topic, "meetai.line_id": waiting.caption.id or ""}
+                with self._tracer.start_as_current_span(
+                    "caption.publish",
+                    context=waiting.context,
+                    kind=SpanKind.PRODUCER,
+                    attributes=about,
+                    start_time=waiting.since_ns,
+                ) as span:
+                    if not await self._send_one(waiting):
+                        span.set_status(StatusCode.ERROR)
 
-    async def _send_one(self, caption: LiveTranscript, since: float) -> None:
+    async def _send_one(self, waiting: _Waiting) -> bool:
+        """Send it; whether the room took it."""
+        caption = waiting.caption
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send(caption)
         except Exception as error:
             self._drop(caption)
             log.warning("caption_not_sent", topic=self._topic, line_id=caption.id, exc_info=error)
-        else:
-            if caption.final:
-                self._meter.caption_published(self._topic, self._monotonic() - since)
+            return False
+        if caption.final:
+            self._meter.caption_published(self._topic, self._monotonic() - waiting.since)
+        return True
 
     def _drop(self, caption: LiveTranscript) -> None:
         self._meter.caption_dropped()

@@ -189,7 +189,7 @@ async def start_session(context: JobContext) -> None:
     ending.push_async_callback(asyncio.to_thread, tracing.close)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     ending.push_async_callback(stream.aclose)
-    captions = RoomCaptions(context.room, meter=meter)
+    captions = RoomCaptions(context.room, meter=meter, tracer=tracing.tracer)
     ending.push_async_callback(captions.aclose)
     ending.push_async_callback(recognisers.aclose)
     session = MeetingSession(
@@ -212,7 +212,15 @@ async def start_session(context: JobContext) -> None:
     spool = SpoolFile(Path(settings.spool_dir), producer, max_bytes=settings.spool_max_bytes)
     buffer = TranscriptBuffer(producer, random=random.random)
     delivery = Delivery(producer, buffer, stream=stream, kept=spool, clock=clock, meter=meter, tracer=tracing.tracer)
-    transcription = Transcription(producer, spool=spool, delivery=delivery, captions=captions, clock=clock, meter=meter)
+    transcription = Transcription(
+        producer,
+        spool=spool,
+        delivery=delivery,
+        captions=captions,
+        clock=clock,
+        meter=meter,
+        tracer=tracing.tracer,
+    )
     session.transcribe(transcription)
     if settings.llm != NO_RESPONDER:
         try:

@@ -9,7 +9,7 @@ import asyncio
 from typing import Final
 
 import structlog
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import SpanContext, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from meetai_agent.domain.batches import Finished, FrozenBatch, Producer, ReadSpool, Send, Wait
@@ -17,8 +17,10 @@ from meetai_agent.domain.buffer import BACKLOG_BYTES, BACKLOG_LINES, TranscriptB
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_agent.ports import BatchStream, Clock, KeptLines, Meter
 from meetai_contracts.transcript import TranscriptLine
-from meetai_servicekit.tracing import NO_TRACING
+from meetai_servicekit.tracing import NO_TRACING, current_sender, gathering_span
 
+MAX_SPANS_KEPT: Final = 1024
+"""Of lines that wait for their flush: more than a minute of a lively meeting. Older ones are flushed in a trace of their own."""
 ATTEMPT_SECONDS: Final = 3.0
 """Above the adapter's own 2 s socket timeout, so that this one only catches what that misses."""
 
@@ -46,10 +48,15 @@ class Delivery:
         self._clock = clock
         self._meter = meter
         self._tracer = tracer
+        self._spans: dict[int, SpanContext] = {}
         self._woken = asyncio.Event()
 
     def add(self, line: TranscriptLine, spool_offset: int | None) -> None:
-        """Take a line that the spool has at `spool_offset`; never waits."""
+        """Take a line that the spool has at `spool_offset`; never waits. Its flush goes on with the running span."""
+        if (span := current_sender()) is not None:
+            self._spans[line.seq] = span
+            if len(self._spans) > MAX_SPANS_KEPT:
+                del self._spans[next(iter(self._spans))]
         if not self._buffer.add(line, now=self._clock.monotonic(), spool_offset=spool_offset):
             self._meter.line_lost()
             log.error("line_lost", producer_id=str(line.producer_id), seq=line.seq)
@@ -70,9 +77,8 @@ class Delivery:
         while True:
             match self._buffer.next(self._clock.monotonic()):
                 case Send(batch):
-                    with self._tracer.start_as_current_span(
-                        "transcript.flush", kind=SpanKind.PRODUCER, attributes=self._about(batch)
-                    ) as span:
+                    spans = self._spans_of(batch)
+                    with gathering_span(self._tracer, "transcript.flush", spans, self._about(batch)) as span:
                         if not await self._attempt(batch):
                             span.set_status(StatusCode.ERROR)
                 case ReadSpool(first_seq, last_seq, offset):
@@ -85,6 +91,11 @@ class Delivery:
                 case Finished():
                     self._kept.remove()
                     return
+
+    def _spans_of(self, batch: FrozenBatch) -> list[SpanContext]:
+        if not self._spans or batch.kind != "lines":
+            return []
+        return [self._spans[seq] for seq in range(batch.first_seq, batch.last_seq + 1) if seq in self._spans]
 
     def _about(self, batch: FrozenBatch) -> dict[str, AttributeValue]:
         return {
@@ -117,6 +128,8 @@ class Delivery:
         seq = self._buffer.acknowledged()
         if seq:
             self._kept.acknowledge(seq)
+        for seq in range(batch.first_seq, batch.last_seq + 1) if self._spans else ():
+            self._spans.pop(seq, None)
         self._meter.batch_sent(batch.kind)
         log.info(
             "batch_sent",

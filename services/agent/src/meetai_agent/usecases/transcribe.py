@@ -14,6 +14,8 @@ from typing import Final
 
 import structlog
 from livekit import rtc
+from opentelemetry.context import Context
+from opentelemetry.trace import Tracer
 
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised, storable_pieces
@@ -21,6 +23,7 @@ from meetai_agent.ports import Captions, Clock, Ear, Follower, JobMeter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
 from meetai_contracts.transcript import CaptionSpeaker, LiveTranscript, Source, Speaker, TranscriptLine
+from meetai_servicekit.tracing import NO_TRACING
 
 FINAL_FLUSH_SECONDS: Final = 30.0
 """What isn't delivered by then stays in the spool for the worker; the framework's own limit is 300 s."""
@@ -32,9 +35,18 @@ class Transcription:
     """The transcript of one job, from its first line to its close."""
 
     def __init__(
-        self, producer: Producer, *, spool: Spool, delivery: Delivery, captions: Captions, clock: Clock, meter: JobMeter
+        self,
+        producer: Producer,
+        *,
+        spool: Spool,
+        delivery: Delivery,
+        captions: Captions,
+        clock: Clock,
+        meter: JobMeter,
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
         self._producer = producer
+        self._tracer = tracer
         self._clock = clock
         self._spool = spool
         self._delivery = delivery
@@ -126,11 +138,13 @@ class Transcription:
                 interrupted=interrupted,
                 source=source,
             )
-            offset = self._spool.append(line)
-            if offset is None:
-                self._meter.spool_failed()
-            self._delivery.add(line, offset)
-            self._captions.publish(_final_caption(line, heard.segment))
+            with self._tracer.start_as_current_span("transcript.line", context=Context()) as span:
+                offset = self._spool.append(line)
+                if offset is None:
+                    self._meter.spool_failed()
+                self._delivery.add(line, offset)
+                self._captions.publish(_final_caption(line, heard.segment))
+                span.set_attributes({"meetai.line_id": line.id, "meetai.room_sid": self._producer.room_sid})
             self._meter.line_numbered()
             if source == "microphone":
                 self._tell_line(line)

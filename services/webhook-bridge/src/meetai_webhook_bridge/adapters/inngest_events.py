@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.secret import Secret
+from meetai_servicekit.tracing import TRACEPARENT
 from meetai_webhook_bridge.domain.errors import SendError
 
 APP_ID: Final = "meetai-webhook-bridge"
@@ -55,13 +56,14 @@ class InngestSink:
             request_timeout=timedelta(seconds=REQUEST_SECONDS),
         )
 
-    async def send(self, event: DomainEvent) -> None:
-        """Return when Inngest has given an id for the event.
+    async def send(self, event: DomainEvent, *, traceparent: str | None = None) -> None:
+        """Return when Inngest has given an id for the event. A function goes on with its trace by `event.data["traceparent"]`.
 
         Raises:
             SendError: it may or may not have been taken.
         """
-        outgoing = inngest.Event(id=event.id, name=event.name, data=event.data, ts=self._timestamp_ms(event))
+        data = event.data if traceparent is None else {**event.data, TRACEPARENT: traceparent}
+        outgoing = inngest.Event(id=event.id, name=event.name, data=data, ts=self._timestamp_ms(event))
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 ids = await self._client.send(outgoing)

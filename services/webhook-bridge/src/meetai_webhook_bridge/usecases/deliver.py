@@ -8,7 +8,10 @@ from functools import partial
 from typing import Final
 
 import structlog
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
+from meetai_servicekit.tracing import NO_TRACING, consuming_span
 from meetai_webhook_bridge.domain.delivery import ClaimedEvent, retry_wait_seconds
 from meetai_webhook_bridge.domain.errors import (
     SendError,
@@ -36,7 +39,9 @@ class DeliverDueEvents:
         measures: Measures,
         random: Callable[[], float],
         monotonic_seconds: Callable[[], float],
+        tracer: Tracer = NO_TRACING.tracer,
     ) -> None:
+        self._tracer = tracer
         self._outbox = outbox
         self._sink = sink
         self._measures = measures
@@ -60,7 +65,7 @@ class DeliverDueEvents:
             return 0
         batch = await self._outbox.claim_due(limit=free, lease_seconds=LEASE_SECONDS)
         for claimed in batch:
-            task = asyncio.create_task(self._deliver(claimed), name=f"deliver {claimed.event.id}")
+            task = asyncio.create_task(self._traced(claimed), name=f"deliver {claimed.event.id}")
             self._sending.add(task)
             task.add_done_callback(partial(self._ended, on_done))
         return len(batch)
@@ -82,7 +87,20 @@ class DeliverDueEvents:
             self._failure = failure  # a fault of ours: the process ends with it
         on_done()
 
-    async def _deliver(self, claimed: ClaimedEvent) -> None:
+    async def _traced(self, claimed: ClaimedEvent) -> None:
+        """Deliver, in the trace of who stored the event."""
+        carried = [claimed.traceparent.encode()] if claimed.traceparent else []
+        about: dict[str, AttributeValue] = {
+            "meetai.event_id": claimed.event.id,
+            "meetai.event": claimed.event.name,
+            "meetai.attempt": claimed.attempt,
+        }
+        with consuming_span(self._tracer, "event.deliver", carried, about, kind=SpanKind.PRODUCER) as span:
+            if not await self._deliver(claimed):
+                span.set_status(StatusCode.ERROR)
+
+    async def _deliver(self, claimed: ClaimedEvent) -> bool:
+        """One attempt; whether the event was taken, and that is known for good."""
         started = self._monotonic_seconds()
         try:
             reason = await self._outcome(claimed)
@@ -91,17 +109,18 @@ class DeliverDueEvents:
                 await self._outbox.mark_sent(claimed.event.id)
                 self._report("sent", claimed, seconds)
                 self._measures.event_delivered(claimed.source, claimed.waited_seconds + seconds)
-                return
+                return True
             wait_seconds = retry_wait_seconds(claimed.attempt, self._random)
             await self._outbox.mark_failed(claimed, reason=reason, retry_after_seconds=wait_seconds)
             self._report("dead" if wait_seconds is None else "failed", claimed, seconds, reason=reason)
         except StoreAwayError:  # the lease ends by itself; sending again is harmless, the id is the same
             log.warning("event_outcome_not_stored", event_id=claimed.event.id, attempt=claimed.attempt)
+        return False
 
     async def _outcome(self, claimed: ClaimedEvent) -> str | None:
         """Send one event: None when it was taken, else the reason in a word."""
         try:
-            await self._sink.send(claimed.event)
+            await self._sink.send(claimed.event, traceparent=claimed.traceparent)
         except SendError as error:
             return error.reason
         return None
