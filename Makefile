@@ -35,7 +35,7 @@ BUGS ?=
 WORKERS ?= 2
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench soak planted check format docs charts charts-tools charts-write release version record clean
+.PHONY: help setup setup-dev up down status demo test bench soak planted alerts check format docs charts charts-tools charts-write release version record clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ soak: setup-dev ## Hold a long meeting: is memory flat, is all that was shown st
 
 planted: setup-dev ## Plant one bug at a time and show that the tests catch it (BUGS="word …" for some)
 	@.venv/bin/python -m tests.planted $(BUGS)
+
+alerts: setup-dev ## Check the alerts: promtool over rules, their tests, and the metrics' names
+	@deploy/observability/check
 
 check: setup-dev ## Lint, format check, types and import layers
 	.venv/bin/ruff check .

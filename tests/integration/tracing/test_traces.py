@@ -88,7 +88,8 @@ async def _taken(_caption: LiveTranscript) -> None:
 
 
 async def _no_frames() -> AsyncGenerator[rtc.AudioFrame, None]:
-    for frame in ():
+    nothing: tuple[rtc.AudioFrame, ...] = ()
+    for frame in nothing:
         yield frame
 
 
@@ -138,7 +139,7 @@ async def test_a_lines_trace_runs_from_its_final_to_its_caption_and_its_commit(
 def exemplars(replica: ServiceProcess, series: str) -> set[str]:
     """The traces that a histogram leads to, for a scraper that accepts OpenMetrics."""
     answer = httpx.get(f"{replica.url}/metrics", headers={"Accept": "application/openmetrics-text"}, timeout=15)
-    families = text_string_to_metric_families(answer.text)
+    families = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]  # untyped upstream
     samples = [sample for family in families for sample in family.samples if sample.name == series]
     return {sample.exemplar.labels["trace_id"] for sample in samples if sample.exemplar}
 

@@ -66,3 +66,19 @@ async def test_the_next_is_sent_when_one_takes_too_long_or_fails(bench: Bench, m
     bench.failing = False
     bench.channel.publish(caption(3))
     await until(lambda: bench.sent == [3])
+
+
+async def test_how_long_a_final_waited_for_the_room_is_measured(bench: Bench) -> None:
+    """From the queue to the room, by the channel's name; an interim isn't, and a final that was dropped counts as the longest."""
+    bench.channel.publish(caption(1, final=False))
+    bench.channel.publish(caption(2))
+    await asyncio.sleep(0)
+    assert not bench.meter.waits
+    bench.may_send.set()
+    await until(lambda: bench.sent == [1, 2])
+    await until(lambda: len(bench.meter.waits["test"]) == 1)
+    assert 0 < bench.meter.waits["test"][0] < livekit_captions.SEND_SECONDS
+    bench.failing = True
+    bench.channel.publish(caption(3))
+    await until(lambda: bench.meter.counts["caption_dropped"] == 1)
+    assert bench.meter.waits["test"][1:] == [livekit_captions.SEND_SECONDS]

@@ -275,3 +275,39 @@ def test_document_is_served_when_it_is_asked_for(client: TestClient[Litestar]) -
     assert document["info"]["title"] == "Tested"
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert "/metrics" not in document["paths"]
+
+
+def test_metrics_are_written_as_openmetrics_for_who_accepts_it(client: TestClient[Litestar]) -> None:
+    """Else in Prometheus' own format; neither has a series for when each was made."""
+    plain = client.get("/metrics")
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    open_metrics = client.get(
+        "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    )
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert open_metrics.text.endswith("# EOF\n")
+    assert "_created" not in plain.text + open_metrics.text
+
+
+def test_what_readiness_found_is_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One state of each check is 1: that it answers and can't do its work is another thing than no answer."""
+    mending: list[str] = []
+
+    async def schema() -> None:
+        if not mending:
+            raise NotReadyError("schema is older than this service")
+
+    async def broken() -> None:
+        raise OSError
+
+    with TestClient(create(schema=schema, broken=broken)) as client:
+        client.get("/readyz")
+        found = client.get("/metrics").text
+        mending.append("migrated")
+        client.get("/readyz")
+        mended = client.get("/metrics").text
+    state = 'meetai_readiness{check="%s",state="%s"} %s'
+    for check, kind, value in (("schema", "unfit", "1.0"), ("schema", "ok", "0.0"), ("broken", "away", "1.0")):
+        assert state % (check, kind, value) in found
+    assert state % ("schema", "ok", "1.0") in mended
+    assert state % ("schema", "unfit", "0.0") in mended

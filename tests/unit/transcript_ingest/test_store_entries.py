@@ -13,7 +13,7 @@ from tests.unit.transcript_ingest.fakes import FakeObserver, FakeStore
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import until
 
-from meetai_contracts.transcript import decode_batch
+from meetai_contracts.transcript import decode_batch, encode_batch
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
@@ -178,3 +178,20 @@ async def test_reader_is_told_to_try_later_when_the_store_is_away() -> None:
         await desk.read("standup", cursor=None, limit=10)
     with pytest.raises(TryLaterError):
         await desk.prove("standup")
+
+
+async def test_how_long_words_have_waited_is_told_once_they_are_durable() -> None:
+    """By the first line of each entry; what names its lines as lost is told as such, and waits for nothing."""
+    desk, producer = Desk(), Producer()
+    said = decode_batch(producer.say(2))
+    await desk.store_all(encode_batch(said), producer.lose(3))
+    assert desk.observer.waits == [pytest.approx(NOW_SECONDS - said.lines[0].ended_ms / 1000)]
+    assert desk.observer.lines_named_lost == 3
+
+
+async def test_a_clock_that_is_behind_makes_no_negative_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent's and ours are two."""
+    desk, producer = Desk(), Producer()
+    monkeypatch.setattr(desk.store_entries, "_unix_seconds", lambda: 0.0)
+    await desk.store_all(producer.say(1))
+    assert desk.observer.waits == [0.0]

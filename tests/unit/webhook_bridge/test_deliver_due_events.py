@@ -112,3 +112,19 @@ async def test_the_caller_hears_of_it_when_nothing_can_be_claimed(delivering: De
     delivering.inbox.is_away = True
     with pytest.raises(StoreAwayError):
         await delivering.deliver()
+
+
+async def test_how_long_an_event_was_on_its_way_counts_from_when_it_was_asked_for(delivering: Delivering) -> None:
+    """From the webhook's commit, failed attempts included; from the replay when it is replayed."""
+    await delivering.inbox.accept(webhook("EV_1"), outbound("event-1"))
+    delivering.sink.failures.append("timeout")
+    await delivering.deliver()
+    delivering.clock.advance(10)
+    await delivering.deliver()
+    assert delivering.measures.deliveries == [("webhook", 10.0)]
+    delivering.clock.advance(3600)
+    await delivering.inbox.replay("event-1")
+    delivering.clock.advance(2)
+    assert (await delivering.inbox.backlog()).oldest_pending_seconds == 2.0
+    await delivering.deliver()
+    assert delivering.measures.deliveries[1:] == [("webhook", 2.0)]
