@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 from meetai_local import client_environment, lineage, root_lock
 from meetai_local.console import Console
 from meetai_local.errors import StackError
+from meetai_local.observing import observing
 from meetai_local.settings import StackSettings, from_environment
 from meetai_local.stack import Stack
 from meetai_servicekit.settings import SettingsError
@@ -117,6 +119,8 @@ async def _terminal_closed(descriptor: int) -> None:
 def _summarise(environment: dict[str, str], console: Console) -> None:
     for name in ("TOKEN_URL", "WEBHOOK_BRIDGE_URL", "TRANSCRIPT_INGEST_URL", "AGENT_URL", "LIVEKIT_URL", "INNGEST_DEV"):
         console.line(f"  {name.lower().removesuffix('_url').replace('_', '-'):<18} {environment[name]}")
+    for line in observing(environment, which=shutil.which):
+        console.line(line)
     console.line("all that a client needs is in .local/env; stop with Ctrl-C or `make down`")
 
 
