@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 CHARTS: Final = ROOT / "deploy" / "charts"
 SHARED: Final = CHARTS / "shared"
 MATRIX: Final = CHARTS / "ci"
-TOOLS: Final = ROOT / ".local" / "charts"
+TOOLS: Final = ROOT / ".local" / "charts" / "bin"
 UMBRELLA: Final = "meetai"
 LIBRARY: Final = "meetai-lib"
 REQUIRE_ALL: Final = os.environ.get("MEETAI_REQUIRE_ALL") == "1"

@@ -33,7 +33,7 @@ def matrix() -> list[str]:
 
 def tool(name: str) -> Path:
     """A tool of `make charts-tools`; the test that asks is skipped where it isn't there, and fails where nothing may be left out."""
-    path = TOOLS / "bin" / name
+    path = TOOLS / name
     if not path.exists():
         message = f"{name} isn't there: make charts-tools"
         (pytest.fail if REQUIRE_ALL else pytest.skip)(message)

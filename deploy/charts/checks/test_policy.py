@@ -84,7 +84,7 @@ PORTS = {
     "livekitMedia": {("UDP", 443), ("UDP", 3478), ("UDP", 7882), ("UDP", 50_000), ("TCP", 5349), ("TCP", 7881)},
     "redis": {("TCP", 6379)},
     "postgres": {("TCP", 5432)},
-    "inngest": {("TCP", 443)},
+    "inngest": {("TCP", 443), ("TCP", 8288)},
     "identityProvider": {("TCP", 443)},
     "providers": {("TCP", 443)},
     "telemetry": {("TCP", 4318)},
