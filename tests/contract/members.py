@@ -70,7 +70,8 @@ class Member:
 def members() -> list[Member]:
     """All of them."""
     files = [*REPOSITORY.glob("libs/*/pyproject.toml"), *REPOSITORY.glob("services/*/pyproject.toml")]
-    return [Member(file.parent) for file in [*sorted(files), REPOSITORY / "deploy" / "local" / "pyproject.toml"]]
+    ours = [REPOSITORY / "deploy" / "local" / "pyproject.toml", *REPOSITORY.glob("deploy/examples/*/pyproject.toml")]
+    return [Member(file.parent) for file in [*sorted(files), *ours]]
 
 
 def distribution_of(candidates: tuple[str, ...]) -> str:

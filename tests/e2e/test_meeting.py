@@ -13,7 +13,7 @@ from meetai_local.demo.cues import plan_meeting
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.measure import live_differences, misattributed, speaker_errors
 from meetai_local.demo.meeting import Meeting, MeetingResult
-from meetai_local.demo.outcome import EVENT_DEADLINE_SECONDS, Outcome
+from meetai_local.demo.outcome import EVENT_DEADLINE_SECONDS, Outcome, await_summary
 from meetai_local.demo.verdict import MAX_SPEAKER_WORD_ERROR_RATE, judge
 from meetai_local.inngest_events import received_events
 from meetai_local.speech import load_script
@@ -85,6 +85,17 @@ async def test_exactly_one_event_says_that_the_transcript_is_complete(held: Held
     assert completed.lines == len(held.outcome.lines)
     assert held.outcome.integrity is not None
     assert {producer.room_sid for producer in held.outcome.integrity.producers} == {completed.room_sid}
+
+
+async def test_summary_is_stored_once_the_transcript_is_complete(held: Held, stack: Stack) -> None:
+    """By the example, called through Inngest's protocol: of this transcript's producer, with times within the meeting."""
+    async with Engine(stack.env) as engine:
+        summary = await await_summary(engine.summary, held.result.meeting_id)
+    assert summary is not None, stack.log("post-meeting")[-3000:]
+    assert summary.written_by == "extractive"
+    assert set(summary.producer_ids) == {line.producer_id for line in held.outcome.lines}
+    assert all(name in summary.overview for name in {line.speaker.name for line in held.outcome.lines})
+    assert summary.notes[0].started_ms == min(line.started_ms for line in held.outcome.lines)
 
 
 async def test_every_other_promise_of_the_demo_is_kept(held: Held) -> None:

@@ -51,6 +51,8 @@ class OpenAIServer(ProviderServer[Fault]):
         fault = self._next_fault()
         if (refused := await self._refuse(request, fault)) is not None:
             return refused
+        if not self.asked[-1].get("stream"):
+            return _whole(self.says, fault)
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
         match fault:
@@ -106,6 +108,19 @@ class OpenAIServer(ProviderServer[Fault]):
         if fault == "cut":
             _abort(request)
         return None
+
+
+def _whole(says: str, fault: Fault) -> web.Response:
+    """The answer in one piece; cut midway it is what a model says that has come to its limit."""
+    if fault == "garbage":
+        return web.Response(text="{no json", content_type="application/json")
+    cut = fault == "cut midway"
+    message = {"role": "assistant", "content": says[: len(says) // 2] if cut else says}
+    choice = {"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}
+    choices = [] if fault == "empty" else [choice]
+    return web.json_response(
+        {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": choices}
+    )
 
 
 def _event(delta: dict[str, Any], *, finish: str | None = None) -> bytes:

@@ -22,7 +22,7 @@ def test_port_moves_when_its_setting_is_set() -> None:
     settings = from_environment(
         {Ports.setting(field): str(9000 + i) for i, field in enumerate(Ports.__struct_fields__)}
     )
-    assert [getattr(settings.ports, field) for field in Ports.__struct_fields__] == [*range(9000, 9009)]
+    assert [getattr(settings.ports, field) for field in Ports.__struct_fields__] == [*range(9000, 9010)]
 
 
 def test_all_problems_are_named_when_several_settings_are_wrong() -> None:

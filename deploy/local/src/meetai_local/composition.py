@@ -1,4 +1,4 @@
-"""Which parts a whole stack has: four servers, found or built, and the four services on top of them."""
+"""Which parts a whole stack has: four servers, found or built, and the four services on top of them, and the example of what comes after."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from meetai_local.console import Console
 from meetai_local.credentials import Credentials
+from meetai_local.examples import post_meeting
 from meetai_local.part import Part
 from meetai_local.servers import livekit, postgres, valkey
 from meetai_local.servers.inngest import ReceiverSearch
@@ -30,7 +31,7 @@ Composition = Callable[[Plan], Awaitable[tuple[Part, ...]]]
 
 
 async def whole_stack(plan: Plan) -> tuple[Part, ...]:
-    """All eight parts; seven where Inngest runs elsewhere.
+    """All nine parts; eight where Inngest runs elsewhere.
 
     Raises:
         NoLiveKitError: livekit-server can neither be found nor built here.
@@ -47,4 +48,5 @@ async def whole_stack(plan: Plan) -> tuple[Part, ...]:
         *([receiver.part] if receiver.part else []),
     ]
     names = tuple(server.name for server in servers)
-    return (*servers, *services(settings, plan.credentials, plan.client_environment, names))
+    four = services(settings, plan.credentials, plan.client_environment, names)
+    return (*servers, *four, post_meeting(settings, plan.client_environment, (*names, "transcript-ingest")))

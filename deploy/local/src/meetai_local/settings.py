@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from meetai_servicekit import settings as servicekit_settings
 
 SPEECH_TO_TEXT = "local/whisper-tiny.en"  # recognises real speech offline and without a key
+SUMMARY_PROVIDERS = ("SUMMARY_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 AGENT_PROVIDERS = ("LLM", "TTS", "OPENAI_API_KEY", "OPENAI_BASE_URL", "DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL")
 
 Port = Annotated[int, Meta(ge=1024, le=65_535)]
@@ -34,6 +35,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     webhook_bridge: Port = 8102
     transcript_ingest: Port = 8103
     agent: Port = 8104
+    post_meeting: Port = 8105
 
     @classmethod
     def free(cls) -> Ports:
@@ -59,6 +61,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
         uv: The program that installs Go from PyPI where a build needs it.
         speech_to_text: The agent's `STT`, as provider/model.
         agent_environment: Added to the agent's environment: its other providers and their keys.
+        summary_environment: Added to the environment of the post-meeting example: its model and the key.
         restarts_services: Whether a crashed service is started again; tests that kill one may want it to stay down.
         service_environment: Added to the environment of all four services.
     """
@@ -72,6 +75,7 @@ class StackSettings(Struct, frozen=True, kw_only=True):
     uv: str | None = None
     speech_to_text: str = SPEECH_TO_TEXT
     agent_environment: Mapping[str, str] = {}
+    summary_environment: Mapping[str, str] = {}
     restarts_services: bool = True
     service_environment: Mapping[str, str] = {}
 
@@ -100,6 +104,7 @@ def from_environment(environ: Mapping[str, str]) -> StackSettings:
         inngest=read.meetai_inngest,
         uv=environ.get("MEETAI_UV") or None,
         speech_to_text=environ.get("STT") or SPEECH_TO_TEXT,
+        summary_environment={name: environ[name] for name in SUMMARY_PROVIDERS if environ.get(name)},
         agent_environment={name: environ[name] for name in AGENT_PROVIDERS if environ.get(name)},
     )
 

@@ -15,6 +15,7 @@ import msgspec
 
 from meetai_contracts.api import Integrity, LedgerPage, StoredLine, TokenRequest, TokenResponse, TranscriptPage
 from meetai_contracts.ledger import MeetingLife
+from meetai_contracts.summary import StoredSummary
 
 _TIMEOUT_SECONDS: Final = 10.0
 _MAX_PAGES: Final = 1_000
@@ -85,6 +86,14 @@ class Engine:
             EngineError: refused or unreachable.
         """
         return await self._ask("GET", self._read_url(meeting_id, "integrity"), Integrity)
+
+    async def summary(self, meeting_id: str) -> StoredSummary:
+        """What the meeting came to.
+
+        Raises:
+            EngineError: refused or unreachable, or nobody has written one.
+        """
+        return await self._ask("GET", self._read_url(meeting_id, "summary"), StoredSummary)
 
     async def life(self, meeting_id: str) -> MeetingLife:
         """When what happened to the meeting's rooms.

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import Integrity, StoredLine
 from meetai_contracts.events import CALENDAR_EVENT_APPROVED, ROOM_FINISHED, CalendarEventDecided, RoomFinished
+from meetai_contracts.summary import StoredSummary
 from meetai_local.demo.engine import EngineError
 
 INTEGRITY_DEADLINE_SECONDS: Final = 45.0
@@ -22,6 +23,8 @@ EVENT_DEADLINE_SECONDS: Final = 30.0
 """LiveKit sends a webhook again after 1, 2, 4 and 8 s (FACTS, LiveKit webhooks)."""
 DUPLICATE_WAIT_SECONDS: Final = 2.0
 """How long to look for a second event after the first."""
+SUMMARY_DEADLINE_SECONDS: Final = 30.0
+"""It is asked for once the transcript is proved; a model may take longer than the rules, which take a second."""
 _POLL_SECONDS: Final = 0.25
 
 T = TypeVar("T")
@@ -83,6 +86,17 @@ async def await_outcome(
         unreadable_events=unreadable,
         problem=problem,
     )
+
+
+async def await_summary(summary_of: Callable[[str], Awaitable[StoredSummary]], meeting_id: str) -> StoredSummary | None:
+    """Wait until what comes after the meeting has come to its end; None at the deadline."""
+    deadline = asyncio.get_running_loop().time() + SUMMARY_DEADLINE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            return await summary_of(meeting_id)
+        except EngineError:
+            await asyncio.sleep(_POLL_SECONDS)
+    return None
 
 
 async def _await_integrity(store: TranscriptStore, meeting_id: str) -> tuple[Integrity | None, str]:

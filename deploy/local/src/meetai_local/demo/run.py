@@ -28,10 +28,11 @@ from meetai_local.demo.cues import MAX_SPEAKERS, MIN_SPEAKERS, Plan, plan_meetin
 from meetai_local.demo.engine import Engine, EngineError
 from meetai_local.demo.ledger import print_ledger
 from meetai_local.demo.meeting import Meeting
-from meetai_local.demo.outcome import await_outcome
+from meetai_local.demo.outcome import await_outcome, await_summary
 from meetai_local.demo.participant import ParticipantError
 from meetai_local.demo.report import demo_console, print_report
-from meetai_local.demo.verdict import Verdict, judge
+from meetai_local.demo.summary import print_summary
+from meetai_local.demo.verdict import Verdict, judge, with_summary
 from meetai_local.errors import StackError
 from meetai_local.inngest_events import received_events, receiver_kind
 from meetai_local.settings import StackSettings, from_environment
@@ -97,9 +98,11 @@ async def hold_meeting(env: Mapping[str, str], plan: Plan, console: Console) -> 
         )
         events = functools.partial(received_events, base_url=base_url)
         outcome = await await_outcome(engine, meeting_id, events, approval=True)
+        summary = await await_summary(engine.summary, meeting_id)
         life, ledger = await engine.life(meeting_id), await engine.events(meeting_id)
-    verdict = judge(result, outcome, receiver=receiver)
+    verdict = with_summary(judge(result, outcome, receiver=receiver), summary)
     print_ledger(console, life, ledger)
+    print_summary(console, summary)
     print_report(console, verdict, started_ms=result.started_ms, colours=colours)
     return verdict
 

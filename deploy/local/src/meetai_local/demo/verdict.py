@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from meetai_contracts.api import Integrity, StoredLine
 from meetai_contracts.events import RoomFinished
+from meetai_contracts.summary import StoredSummary
 from meetai_local.demo.measure import (
     Latencies,
     SpeakerErrors,
@@ -81,6 +82,16 @@ def judge(result: MeetingResult, outcome: Outcome, *, receiver: str = "Inngest")
         ),
         lines=outcome.lines,
     )
+
+
+def with_summary(verdict: Verdict, summary: StoredSummary | None) -> Verdict:
+    """The verdict with one promise more: what comes after the meeting has come to its end."""
+    if summary is None:
+        check = Check(name="summary", passed=False, measured="none", limit="written and stored")
+    else:
+        parts = f"{len(summary.decisions)} decisions, {len(summary.action_items)} to do, {len(summary.notes)} notes"
+        check = Check(name="summary", passed=True, measured=parts, limit="written and stored")
+    return Verdict(checks=(*verdict.checks, check), lines=verdict.lines)
 
 
 def _words(errors: tuple[SpeakerErrors, ...]) -> Check:

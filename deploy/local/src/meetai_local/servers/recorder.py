@@ -1,8 +1,9 @@
-"""A recorder that stands in where no Inngest server can be had: it takes events from the SDK and keeps them.
+"""A recorder that stands in where no Inngest server can be had: it takes events from the SDK, keeps them, and runs functions.
 
 It speaks the wire format of the event API (inngest 0.5.19, `Inngest.send`: `POST /e/{key}`, 200 with as many ids as
 events) and of reading events back (`GET /v1/events?name=`), and keeps every event, also a repeated id, as the real dev
-server does. It runs no functions, and calls itself a recorder wherever it shows.
+server does. How it runs functions (`POST /fn/register`; `GET /runs`) and which it can't, see `function_runner`. It calls itself a
+recorder wherever it shows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
+
+from meetai_local.servers.function_runner import FunctionRunner, Registration
 
 SERVER_NAME = "meetai-event-recorder"
 MAX_BODY_BYTES = 3 * 1024 * 1024  # the dev server answers 400 above it
@@ -64,8 +67,8 @@ class EventFile:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def add(self, body: bytes) -> list[str]:
-        """Keep the events of one request.
+    def add(self, body: bytes) -> list[RecordedEvent]:
+        """Keep the events of one request; as they are kept.
 
         Raises:
             BadRequestError: It isn't JSON, or an event has no name; nothing was kept.
@@ -93,7 +96,7 @@ class EventFile:
                 for event in sent
             ]
             os.write(self._descriptor, b"".join(msgspec.json.encode(event) + b"\n" for event in recorded))
-        return [event.internal_id for event in recorded]
+        return recorded
 
     def named(self, name: str | None) -> list[RecordedEvent]:
         """The events of that name (all, if None), oldest first."""
@@ -107,6 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 30
     events: EventFile
+    functions: FunctionRunner
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -116,12 +120,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, {"error": f"more than {MAX_BODY_BYTES} bytes", "status": 400})
             return
         body = self.rfile.read(length)
-        if not _SEND_PATH.match(urlsplit(self.path).path):
-            self._answer(404, {"error": "this is a recorder: it takes POST /e/{key}", "status": 404})
-            return
+        path = urlsplit(self.path).path
         try:
-            self._answer(200, {"ids": self.events.add(body), "status": 200})
-        except BadRequestError as error:
+            if path == "/fn/register":
+                self.functions.register(msgspec.json.decode(body, type=Registration))
+                self._answer(200, {"ok": True, "modified": True})
+            elif _SEND_PATH.match(path):
+                kept = self.events.add(body)
+                self.functions.start(kept)
+                self._answer(200, {"ids": [event.internal_id for event in kept], "status": 200})
+            else:
+                self._answer(404, {"error": "this is a recorder: it takes POST /e/{key}", "status": 404})
+        except (BadRequestError, msgspec.DecodeError) as error:
             self._answer(400, {"error": str(error), "status": 400})
 
     def do_GET(self) -> None:
@@ -131,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"status": 200, "message": "OK", "kind": "recorder"})
         elif url.path == "/events":
             self._answer(200, self.events.named(name))
+        elif url.path == "/runs":
+            self._answer(200, list(self.functions.runs))
         elif url.path == "/v1/events":  # newest first and in an envelope, as Inngest's REST API has it
             self._answer(200, {"data": self.events.named(name)[::-1]})
         else:
@@ -154,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def serve(port: int, folder: Path) -> ThreadingHTTPServer:
     """A recorder on 127.0.0.1; the caller runs `serve_forever`."""
-    handler = type("Handler", (_Handler,), {"events": EventFile(folder)})
+    handler = type("Handler", (_Handler,), {"events": EventFile(folder), "functions": FunctionRunner()})
     return ThreadingHTTPServer(("127.0.0.1", port), handler)
 
 
