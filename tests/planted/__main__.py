@@ -118,7 +118,12 @@ def _environment(copy: Path) -> Path:
     venv.create(copy / ".venv", symlinks=True)
     packages = Path(sysconfig.get_path("purelib"))
     (ours,) = (copy / ".venv").glob("lib/python*/site-packages")
-    sources = [*copy.glob("libs/*/src"), *copy.glob("services/*/src"), copy / "deploy/local/src"]
+    sources = [
+        *copy.glob("libs/*/src"),
+        *copy.glob("services/*/src"),
+        *copy.glob("deploy/examples/*/src"),
+        copy / "deploy/local/src",
+    ]
     # As a line of a .pth file the packages are only looked into: their own .pth files, which name the checkout, stay unread.
     (ours / "planted.pth").write_text("".join(f"{path}\n" for path in [*sources, packages]))
     return copy / ".venv" / "bin" / "python"

@@ -15,6 +15,7 @@ from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, encoded, sig
 from meetai_servicekit.auth import new_service_key
 
 READER_KEY, READER_ENTRY = new_service_key("reader", frozenset({"events:read", "events:replay"}))
+ERASER_KEY, ERASER_ENTRY = new_service_key("privacy", frozenset({"events:erase"}))
 OTHER_KEY, OTHER_ENTRY = new_service_key("other", frozenset({"transcripts:read"}))
 
 
@@ -34,7 +35,7 @@ def environment(database_url: str, inngest_url: str, port: int, redis_url: str =
         "LIVEKIT_URL": NO_LIVEKIT,
         "LIVEKIT_API_KEY": API_KEY,
         "LIVEKIT_API_SECRET": API_SECRET,
-        "SERVICE_KEYS": f"{READER_ENTRY},{OTHER_ENTRY}",
+        "SERVICE_KEYS": f"{READER_ENTRY},{ERASER_ENTRY},{OTHER_ENTRY}",
         "INNGEST_DEV": inngest_url,
         "PORT": str(port),
     }

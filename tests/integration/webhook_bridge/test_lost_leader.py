@@ -17,7 +17,7 @@ from meetai_local.settings import Ports, StackSettings
 
 PATIENCE_SECONDS = 60.0
 """It takes some 15 s: the lead is sought every 3 s, and a room may be away for the grace period."""
-GRACE_SECONDS = 3
+GRACE_SECONDS = 5
 
 
 def leads(replica: Bridge) -> bool:

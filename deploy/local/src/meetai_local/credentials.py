@@ -18,7 +18,7 @@ from meetai_local.errors import StackError
 SCOPES = (
     *("tokens:host", "meetings:admin"),
     *("transcripts:read", "transcripts:admin", "transcripts:erase", "transcripts:summarise"),
-    *("events:read", "events:admin"),
+    *("events:read", "events:replay", "events:erase"),
 )
 
 

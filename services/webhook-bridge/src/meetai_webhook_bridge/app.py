@@ -38,11 +38,13 @@ from meetai_webhook_bridge.adapters.postgres import (
     MIGRATIONS,
     SCHEMA,
 )
+from meetai_webhook_bridge.adapters.postgres_erasure import PostgresErasure
 from meetai_webhook_bridge.adapters.postgres_inbox import PostgresInbox
 from meetai_webhook_bridge.adapters.postgres_leader import PostgresLeadership
 from meetai_webhook_bridge.adapters.postgres_ledger import PostgresLedger
 from meetai_webhook_bridge.adapters.postgres_rooms import PostgresRooms
 from meetai_webhook_bridge.adapters.prometheus_measures import PrometheusMeasures
+from meetai_webhook_bridge.http.erasure import erasure_routes
 from meetai_webhook_bridge.http.ledger import ledger_routes
 from meetai_webhook_bridge.http.webhooks import MAX_WEBHOOK_BYTES, webhook_routes
 from meetai_webhook_bridge.overseer import Overseer
@@ -188,6 +190,7 @@ def create_app(settings: BridgeSettings, fate: ProcessFate) -> HttpService:
         title="MeetAI webhook-bridge",
         routes=[
             *webhook_routes(accept_webhook),
+            erasure_routes(PostgresErasure(pool), settings.service_keys),
             ledger_routes(ReplayEvents(ledger, wake_relay=relay.wake), settings.service_keys),
         ],
         readiness={"postgres": schema_is_current, "relay": relay.check_running},

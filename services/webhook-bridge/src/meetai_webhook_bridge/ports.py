@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -178,6 +178,17 @@ class Ledger(Protocol):
 
     async def life(self, meeting_id: str) -> MeetingLife:
         """The rooms that a meeting had, and when what happened to them."""
+
+
+class Erasure(Protocol):
+    """Forgetting a meeting's words on request."""
+
+    async def erase(self, meeting_id: str) -> Mapping[str, int]:
+        """Leave ids, times and states of a meeting, and nothing else; returns how many rows of each kind were changed.
+
+        Raises:
+            StoreAwayError: nothing was.
+        """
 
 
 class Retention(Protocol):

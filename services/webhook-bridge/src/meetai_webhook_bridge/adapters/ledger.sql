@@ -14,7 +14,7 @@ LIMIT :batch
 -- name: replay_event(id, unreadable)
 UPDATE outbox
 SET state = 'pending', attempts = 0, next_attempt_at = now(), asked_at = now(), sent_at = NULL, last_error = NULL
-WHERE id = :id AND state <> 'pending' AND name <> :unreadable
+WHERE id = :id AND state <> 'pending' AND name <> :unreadable AND NOT data ? 'erased'
 RETURNING position
 
 -- name: find_event(id)
@@ -23,7 +23,7 @@ SELECT position, id, name, source, room_sid, received_at, state, attempts, data,
 -- name: replay_events(state, name, meeting_id, received_from, received_before, after, unreadable, batch)
 WITH chosen AS (
     SELECT position FROM outbox
-    WHERE state <> 'pending' AND outbox.name <> :unreadable AND received_at >= :received_from
+    WHERE state <> 'pending' AND outbox.name <> :unreadable AND NOT data ? 'erased' AND received_at >= :received_from
       AND (:received_before::timestamptz IS NULL OR received_at < :received_before)
       AND (:state::text IS NULL OR state = :state)
       AND (:name::text IS NULL OR name = :name)

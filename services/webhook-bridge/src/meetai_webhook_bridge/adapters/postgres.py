@@ -35,7 +35,7 @@ DEADLINE_SECONDS: Final = 1.5
 
 QUERIES: Final = {
     name: query
-    for file in ("queries.sql", "rooms.sql", "ledger.sql", "retention.sql")
+    for file in ("queries.sql", "rooms.sql", "ledger.sql", "erasure.sql", "retention.sql")
     for name, query in load_queries(Path(__file__).with_name(file)).items()
 }
 
