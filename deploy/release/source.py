@@ -64,7 +64,7 @@ def member_files(folder: Path) -> list[Path]:
             *folder.glob("libs/*/pyproject.toml"),
             *folder.glob("services/*/pyproject.toml"),
             *folder.glob("deploy/local/pyproject.toml"),
-            *folder.glob("deploy/examples/*/pyproject.toml"),
+            *folder.glob("deploy/examples/post_meeting/pyproject.toml"),
         ]
     )
 
