@@ -70,7 +70,10 @@ class Member:
 def members() -> list[Member]:
     """All of them."""
     files = [*REPOSITORY.glob("libs/*/pyproject.toml"), *REPOSITORY.glob("services/*/pyproject.toml")]
-    ours = [REPOSITORY / "deploy" / "local" / "pyproject.toml", *REPOSITORY.glob("deploy/examples/post_meeting/pyproject.toml")]
+    ours = [
+        REPOSITORY / "deploy" / "local" / "pyproject.toml",
+        *REPOSITORY.glob("deploy/examples/post_meeting/pyproject.toml"),
+    ]
     return [Member(file.parent) for file in [*sorted(files), *ours]]
 
 
