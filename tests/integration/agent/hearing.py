@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from livekit import rtc
 from livekit.agents import inference
@@ -13,7 +13,7 @@ from tests.unit.agent.fakes import RecordingMeter, VirtualClock
 from meetai_agent.adapters.providers.recognisers import MIN_SILENCE_SECONDS
 from meetai_agent.adapters.recogniser import Recogniser
 from meetai_agent.adapters.segmented_ear import MAX_AGE_SECONDS, SegmentedEar
-from meetai_agent.domain.heard import FinalWords, Heard
+from meetai_agent.domain.heard import FinalWords, Heard, Voice
 from meetai_agent.ports import OnVoice
 from meetai_local.speech import Line, load_recording
 
@@ -30,7 +30,7 @@ def silence(seconds: float) -> bytes:
     return bytes(int(seconds * RATE) * 2)
 
 
-def unnoticed(speaking: bool) -> None:
+def unnoticed(_voice: Voice) -> None:
     """Nobody asks who speaks."""
 
 
@@ -71,7 +71,7 @@ def ear_of(
     audio: Audio,
     recognisers: Sequence[Recogniser],
     *,
-    language: str | None = "en",
+    language: Callable[[], str | None] = lambda: "en",
     meter: RecordingMeter | None = None,
     max_age_seconds: float = MAX_AGE_SECONDS,
 ) -> SegmentedEar:

@@ -129,10 +129,10 @@ async def test_an_answer_to_the_chat_is_written_in_full_when_it_is_talked_over(b
     bench.server.says = LONG.strip()
     asking = asyncio.create_task(bench.ask(WRITTEN))
     await until(lambda: bench.words and len(bench.words[-1].text.split()) > 6)
-    assert bench.talker.talking
+    assert bench.talker.talking_since_ms
     bench.talker.hush()
     await asking
-    assert not bench.talker.talking
+    assert bench.talker.talking_since_ms is None
     [spoken] = bench.spoken
     assert spoken.interrupted
     assert LONG.startswith(spoken.text.strip())
@@ -193,12 +193,12 @@ async def test_the_answer_is_text_alone_when_nobody_hears_it(bench: Bench, monke
 
 async def test_the_voice_waits_when_somebody_speaks(bench: Bench) -> None:
     """The answer is ready meanwhile."""
-    bench.floor.voice_changed("maya", True)
+    bench.floor.voice_changed("maya", "noticed")
     asking = asyncio.create_task(bench.ask(ALOUD))
     await until(lambda: len(bench.server.asked) == 1)
     assert bench.spoken == []
-    assert not bench.talker.talking
-    bench.floor.voice_changed("maya", False)
+    assert bench.talker.talking_since_ms is None
+    bench.floor.voice_changed("maya", "paused")
     await asking
     assert len(bench.spoken) == 1
 

@@ -7,7 +7,7 @@ import random
 from contextlib import aclosing
 
 import pytest
-from livekit.agents import APIConnectionError, APIConnectOptions, stt, utils
+from livekit.agents import APIConnectionError, APIConnectOptions, LanguageCode, stt, utils
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from tests.integration.agent.hearing import BYTES_A_SECOND, Audio, all_heard, ear_of, finals, silence, speech, unnoticed
 from tests.unit.agent.fakes import VirtualClock
@@ -15,7 +15,7 @@ from tests.unit.agent.fakes import VirtualClock
 from meetai_agent.adapters.providers.recognisers import load_recogniser
 from meetai_agent.adapters.recogniser import Recogniser
 from meetai_agent.adapters.system_clock import SystemClock
-from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised
+from meetai_agent.domain.heard import MAX_UTTERANCE_SECONDS, FinalWords, Heard, Unrecognised, Voice
 from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.ports import OnVoice
 from meetai_local.demo.measure import word_error_rate
@@ -51,6 +51,22 @@ class FailingSTT(stt.STT[str]):
         raise APIConnectionError("away", retryable=False)
 
 
+class Recognised(stt.STT[str]):
+    """A recogniser that hears the same in everything, and notes in which language it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(capabilities=stt.STTCapabilities(streaming=False, interim_results=False))
+        self.languages: list[str] = []
+        self.recogniser = Recogniser("test/same", lambda: self, clock=SystemClock(), random=random.random)
+
+    async def _recognize_impl(
+        self, buffer: utils.AudioBuffer, *, language: NotGivenOr[str] = NOT_GIVEN, conn_options: APIConnectOptions
+    ) -> stt.SpeechEvent:
+        self.languages.append(str(language))
+        words = stt.SpeechData(language=LanguageCode("en"), text="Something.")
+        return stt.SpeechEvent(type=stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[words])
+
+
 def failing(*, hang: bool = False) -> Recogniser:
     rest = Backoff(first_seconds=0.05, limit_seconds=0.1)
     return Recogniser(
@@ -66,9 +82,9 @@ async def test_words_and_times_are_right_when_one_speaks_with_pauses(whisper: Re
         pcm += speech(line)
         truth.append((start_ms, len(pcm) * 1000 // BYTES_A_SECOND))
         pcm += silence(1.5)
-    voices: list[bool] = []
+    voices: list[Voice] = []
     heard = finals(await heard_in(whisper, pcm, voices.append))
-    assert voices == [True, False] * len(heard), "each utterance is noticed, and its end"
+    assert voices == ["noticed", "speaking", "paused"] * len(heard), "each utterance is noticed, and its end"
     epoch = VirtualClock().unix_ms()
     assert word_error_rate(" ".join(line.text for line in LINES[:4]), " ".join(each.text for each in heard)) < 0.1
     assert heard[0].started_ms - epoch == pytest.approx(truth[0][0], abs=TOLERANCE_MS)
@@ -83,6 +99,27 @@ async def test_the_last_words_are_heard_when_the_microphone_ends_in_the_middle(w
     """Someone leaves while speaking: what was said is there."""
     [heard] = finals(await heard_in(whisper, silence(0.5) + speech(LINES[0])))
     assert word_error_rate(LINES[0].text, heard.text) < 0.2
+
+
+async def test_a_cough_is_nobody_who_speaks_when_it_is_as_short_as_one() -> None:
+    """Noticed, and over before it was long enough."""
+    voices: list[Voice] = []
+    start = BYTES_A_SECOND * 4 // 10
+    await heard_in(
+        Recognised().recogniser, silence(1) + speech(LINES[0])[start : start * 2] + silence(1), voices.append
+    )
+    assert voices == ["noticed", "paused"]
+
+
+async def test_the_next_utterance_is_heard_in_another_language_when_that_was_changed() -> None:
+    """In a live meeting, on a microphone that is open already."""
+    stand_in, audio, language = Recognised(), Audio(speech(LINES[0]) + silence(1) + speech(LINES[1]) + silence(1)), "en"
+    ear = ear_of(audio, [stand_in.recogniser], language=lambda: language)
+    async with asyncio.timeout(30):
+        async for _ in ear.listen(audio.frames(), unnoticed):
+            language = "de"
+    assert stand_in.languages[0] == "en"
+    assert set(stand_in.languages[1:]) == {"de"}
 
 
 async def test_words_are_heard_when_the_microphone_falls_silent_without_ending(whisper: Recogniser) -> None:

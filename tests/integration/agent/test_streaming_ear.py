@@ -89,7 +89,7 @@ async def test_words_come_with_interims_and_true_times_when_the_recogniser_strea
     """Interims share their final's segment; no stream is open while nobody speaks, and every one is closed in good order."""
     audio, over, heard = Audio(REFERENCE.pcm), asyncio.Event(), list[Heard]()
     async with by_deepgram(deepgram) as recognisers:
-        ear = ear_of(audio, recognisers, language=None)
+        ear = ear_of(audio, recognisers, language=lambda: None)
 
         async def listen() -> None:
             async for each in ear.listen(audio.frames(over), unnoticed):
@@ -142,7 +142,7 @@ async def test_no_word_is_lost_or_doubled_when_a_request_fails(
     openai.faults.extend([fault, "none", fault])
     audio = Audio(REFERENCE.pcm)
     async with by_openai(openai) as recognisers:
-        heard = await all_heard(ear_of(audio, recognisers, language="de-CH"), audio)
+        heard = await all_heard(ear_of(audio, recognisers, language=lambda: "de-CH"), audio)
     assert_exact(finals(heard), audio)
     assert {each.language for each in finals(heard)} == {"de-CH"}
     assert {(form["model"], form["language"]) for form in openai.forms} == {("whisper-large", "de")}

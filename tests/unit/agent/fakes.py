@@ -11,7 +11,7 @@ from livekit import rtc
 
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.errors import StreamUnavailableError
-from meetai_agent.domain.heard import Heard
+from meetai_agent.domain.heard import Heard, Voice
 from meetai_agent.ports import OnVoice
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine, encoded_line_bytes
 
@@ -200,7 +200,8 @@ class ScriptedEar:
         self, frames: AsyncGenerator[rtc.AudioFrame, None], on_voice: OnVoice
     ) -> AsyncGenerator[Heard, None]:
         if self._heard:
-            on_voice(True)
+            on_voice("noticed")
+            on_voice("speaking")
         async for _ in frames:
             if self._heard:
                 yield self._heard.pop(0)
@@ -239,8 +240,8 @@ class RecordingFollower:
     def line_added(self, line: TranscriptLine) -> None:
         self._tell(line.text)
 
-    def voice_changed(self, identity: str, speaking: bool) -> None:
-        self._tell(f"{identity} {'speaks' if speaking else 'pauses'}")
+    def voice_changed(self, identity: str, voice: Voice) -> None:
+        self._tell(f"{identity} {voice}")
 
     def _tell(self, what: str) -> None:
         self.told.append(what)

@@ -19,6 +19,7 @@ from meetai_contracts.room import AgentData, MeetingData, Reply, RoomMetadata
 from meetai_contracts.transcript import Speaker, SpeakerKind, TranscriptLine
 
 PRODUCER = new_producer()
+TALKS_FROM_MS = 1_000
 
 
 def metadata(reply: Reply | None = None, *, name: str = "Minutes") -> RoomMetadata:
@@ -31,7 +32,7 @@ class FakeTalker:
     def __init__(self) -> None:
         self.answered: list[Question] = []
         self.said: list[str] = []
-        self.talking = False
+        self.talking_since_ms: int | None = None
         self.failing = False
         self.mute = False
         self.patient = False
@@ -44,12 +45,12 @@ class FakeTalker:
             raise AnswerFailedError("away")
         if not self.patient:
             return
-        self.talking = True
+        self.talking_since_ms = TALKS_FROM_MS
         self._over.clear()
         try:
             await self._over.wait()
         finally:
-            self.talking = False
+            self.talking_since_ms = None
 
     async def say(self, text: str) -> None:
         if self.mute:
@@ -67,8 +68,9 @@ class Bench:
         self.chat: list[str] = []
         self.counts: Counter[str] = Counter()
         self.floor = Floor()
+        self.recollection = Recollection(metadata())
         self.conversation = Conversation(
-            Recollection(metadata()),
+            self.recollection,
             self.talker,
             self,
             self.floor,
@@ -82,8 +84,12 @@ class Bench:
     def question_ended(self, outcome: str) -> None:
         self.counts[outcome] += 1
 
-    def hear(self, text: str, *, who: str = "ada", kind: SpeakerKind = "human") -> None:
-        self.conversation.line_added(TranscriptLine(PRODUCER.id, 1, Speaker(who, who.title(), kind), text, 1, 2))
+    def hear(self, text: str, *, who: str = "ada", kind: SpeakerKind = "human", until_ms: int = 2) -> None:
+        self.conversation.line_added(TranscriptLine(PRODUCER.id, 1, Speaker(who, who.title(), kind), text, 1, until_ms))
+
+    async def talks(self) -> None:
+        self.hear("Minutes, who is here?")
+        await until(lambda: self.talker.talking_since_ms)
 
     async def answered(self, count: int) -> list[str]:
         await until(lambda: len(self.talker.answered) >= count)
@@ -114,7 +120,7 @@ async def test_a_question_is_answered_when_the_agent_is_addressed_and_only_then(
 @pytest.mark.parametrize(("reply", "expected"), [("always", 2), ("never", 0), ("addressed", 1)])
 async def test_the_application_decides_when_the_agent_answers(bench: Bench, reply: Reply, expected: int) -> None:
     """From the moment it says so."""
-    bench.conversation.learn(metadata(reply))
+    bench.recollection.learn(metadata(reply))
     bench.hear("Nice weather.")
     bench.conversation.written("ben", "Ben", "hello")
     await bench.answered(expected)
@@ -123,7 +129,7 @@ async def test_the_application_decides_when_the_agent_answers(bench: Bench, repl
 
 async def test_the_agent_answers_to_its_new_name_when_that_was_changed(bench: Bench) -> None:
     """And no more to the old one."""
-    bench.conversation.learn(metadata(name="Scribe"))
+    bench.recollection.learn(metadata(name="Scribe"))
     bench.hear("Minutes, who is here?")
     bench.hear("Scribe, who is here?")
     assert await bench.answered(1) == ["Scribe, who is here?"]
@@ -131,7 +137,7 @@ async def test_the_agent_answers_to_its_new_name_when_that_was_changed(bench: Be
 
 async def test_an_agents_line_is_no_question_when_it_holds_the_name(bench: Bench) -> None:
     """Its own, or another's: agents don't talk to each other."""
-    bench.conversation.learn(metadata("always"))
+    bench.recollection.learn(metadata("always"))
     bench.hear("Minutes, who is here?", kind="agent")
     bench.hear("Hello.")
     assert await bench.answered(1) == ["Hello."]
@@ -164,14 +170,25 @@ async def test_a_call_is_answered_when_nothing_follows(bench: Bench, monkeypatch
 async def test_the_agent_stops_when_a_person_talks_over_it(bench: Bench) -> None:
     """At once; while it doesn't talk, nobody interrupts it."""
     bench.talker.patient = True
-    bench.conversation.voice_changed("ada", True)
-    bench.conversation.voice_changed("ada", False)
+    for voice in ("noticed", "speaking", "paused"):
+        bench.conversation.voice_changed("ada", voice)
     assert bench.talker.hushed == 0
-    bench.hear("Minutes, who is here?")
-    await until(lambda: bench.talker.talking)
-    bench.conversation.voice_changed("ben", True)
+    await bench.talks()
+    bench.conversation.voice_changed("ben", "speaking")
     assert bench.talker.hushed == 1
     await until(lambda: bench.counts == {"answered": 1})
+
+
+async def test_the_agent_talks_on_when_somebody_coughs(bench: Bench) -> None:
+    """Or when it hears only now what was said before it began; a word said over it stops it, however short."""
+    bench.talker.patient = True
+    await bench.talks()
+    bench.conversation.voice_changed("ben", "noticed")
+    bench.conversation.voice_changed("ben", "paused")
+    bench.hear("As I said.", who="ben", until_ms=TALKS_FROM_MS - 1)
+    assert bench.talker.hushed == 0
+    bench.hear("Stop!", who="ben", until_ms=TALKS_FROM_MS + 300)
+    assert bench.talker.hushed == 1
 
 
 async def test_questions_wait_for_their_turn_when_one_is_being_answered(bench: Bench) -> None:
@@ -180,7 +197,7 @@ async def test_questions_wait_for_their_turn_when_one_is_being_answered(bench: B
     for number in range(6):
         bench.conversation.written("ada", "Ada", str(number))
         if number == 0:
-            await until(lambda: bench.talker.talking)
+            await until(lambda: bench.talker.talking_since_ms)
     bench.talker.patient = False
     bench.talker.hush()
     assert await bench.answered(4) == ["0", "3", "4", "5"]
@@ -215,22 +232,22 @@ async def test_the_floor_is_free_when_nobody_speaks_any_more() -> None:
     taken: list[bool] = []
     held = Floor()
     held.when_taken(lambda: taken.append(True))
-    held.voice_changed("ada", True)
-    held.voice_changed("ben", True)
+    held.voice_changed("ada", "speaking")
+    held.voice_changed("ben", "noticed")
     waiting = asyncio.create_task(held.free())
-    held.voice_changed("ada", False)
+    held.voice_changed("ada", "paused")
     await asyncio.sleep(0)
     assert not waiting.done()
-    held.voice_changed("ben", False)
+    held.voice_changed("ben", "paused")
     async with asyncio.timeout(5):
         await waiting
-    assert taken == [True, True]
+    assert taken == [True]
 
 
 async def test_the_floor_is_taken_all_the_same_when_nobody_ever_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A microphone that hears music never does."""
     monkeypatch.setattr(floor, "WAIT_SECONDS", 0.01)
     held = Floor()
-    held.voice_changed("ada", True)
+    held.voice_changed("ada", "speaking")
     async with asyncio.timeout(5):
         await held.free()

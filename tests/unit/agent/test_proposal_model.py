@@ -21,6 +21,7 @@ from meetai_agent.domain.proposal import (
 )
 
 POPUP_SECONDS = 120.0
+ROUNDING = 1e-6
 FAILURES: list[Failure] = ["unusable", "unsupported", "unreachable", "unanswered"]
 
 
@@ -122,7 +123,7 @@ class ProposalMachine(RuleBasedStateMachine):
                 case Ask():
                     self.check_ask(action)
                 case Wait(seconds):
-                    assert 0 < seconds <= POPUP_SECONDS
+                    assert 0 < seconds <= POPUP_SECONDS + ROUNDING
                     return
                 case Decided():
                     assert self.end in {None, action}, "an end is an end"
@@ -131,10 +132,10 @@ class ProposalMachine(RuleBasedStateMachine):
 
     def check_ask(self, ask: Ask[str]) -> None:
         assert self.stay is not None, "nobody is there to see it"
-        assert 0 < ask.seconds <= POPUP_SECONDS
+        assert 0 < ask.seconds <= POPUP_SECONDS + ROUNDING
         expires = self.now + ask.seconds
         if ask.popup.id in self.expires:
-            assert abs(self.expires[ask.popup.id] - expires) < 1e-6, "the same popup ends at the same time"
+            assert abs(self.expires[ask.popup.id] - expires) < ROUNDING, "the same popup ends at the same time"
             [content] = {each.popup.content for each in self.asks if each.popup.id == ask.popup.id}
             assert content == ask.popup.content, "other content is another popup"
         else:
@@ -182,7 +183,7 @@ class ProposalMachine(RuleBasedStateMachine):
                 case Decided() as end:
                     self.end = end
         assert self.end is not None
-        assert self.now - silent_since <= POPUP_SECONDS + 1e-6
+        assert self.now - silent_since <= POPUP_SECONDS + ROUNDING
         if counted == 0:
             assert self.end.outcome == "expired"
         assert self.proposal.next(self.now + 1e6) == self.end

@@ -183,7 +183,7 @@ async def test_the_sound_of_a_screen_is_its_sharers_and_marked_when_it_is_shared
         *["microphone"] * 2,
         *["screen_share"] * 2,
     ]
-    assert follower.told == ["word", "last word", "maya pauses"]
+    assert follower.told == ["word", "last word", "maya paused"]
 
 
 async def test_sound_that_is_not_subscribed_to_is_when_the_connection_was_lost_and_is_back(bench: Bench) -> None:

@@ -268,7 +268,7 @@ async def test_a_follower_is_told_of_lines_and_voices_when_there_is_one(bench: B
     follower = RecordingFollower(failing=failing)
     bench.transcription.follow(follower)
     await bench.hear(FIRST, SECOND)
-    assert follower.told == ["maya speaks", "Good morning.", "And goodbye.", "maya pauses"]
+    assert follower.told == ["maya noticed", "maya speaking", "Good morning.", "And goodbye.", "maya paused"]
     assert bench.order[-1] == "caption And goodbye."
     assert [line.seq for line in bench.spool.kept] == [1, 2]
 

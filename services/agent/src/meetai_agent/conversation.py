@@ -1,4 +1,4 @@
-"""A meeting's conversation as the room drives it: its chat in, changes of its metadata in, answers out.
+"""A meeting's conversation as the room drives it: its chat in, answers out.
 
 Owns what of the room's events concerns the conversation, and its life within the job. Must not touch the transcription: whatever
 goes wrong here is logged, and people are transcribed all the same.
@@ -15,11 +15,8 @@ import structlog
 from livekit import rtc
 
 from meetai_agent.usecases.converse import Conversation
-from meetai_contracts.codec import ContractError
-from meetai_contracts.room import parse_room_metadata
 
 START_SECONDS: Final = 20.0
-INTRODUCE_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -49,7 +46,6 @@ class RoomConversation:
 
     Args:
         humans: Kinds of participants that count as people.
-        on_metadata: Told when the application has changed the metadata.
     """
 
     def __init__(
@@ -60,15 +56,12 @@ class RoomConversation:
         chat: ChatRoom,
         *,
         humans: Collection[Any],
-        on_metadata: Callable[[], None],
     ) -> None:
         self._room = room
         self._conversation = conversation
         self._voice = voice
         self._chat = chat
         self._humans = humans
-        self._on_metadata = on_metadata
-        self._introducing: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> bool:
@@ -80,17 +73,15 @@ class RoomConversation:
         except Exception:
             log.exception("conversation_unavailable")
             return False
-        self._room.on("room_metadata_changed", self._metadata_changed)
         self._running = asyncio.create_task(self._conversation.run(), name="conversation")
         return True
 
     async def finish(self) -> None:
         """Fall silent: what was said so far is a line. Never raises."""
         self._conversation.close()
-        tasks = [task for task in (self._running, self._introducing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
         await self._voice.aclose()
         with suppress(Exception):
             await self._chat.aclose()
@@ -100,29 +91,3 @@ class RoomConversation:
         sender = self._room.remote_participants.get(identity)
         if sender is not None and sender.kind in self._humans:
             self._conversation.written(identity, sender.name, text)
-
-    def _metadata_changed(self, _old: str, new: str) -> None:
-        """Take a change up. A restarted SFU has forgotten it, and a bad one is worth less than the last good one."""
-        if not new:
-            return
-        try:
-            metadata = parse_room_metadata(new)
-        except ContractError as error:
-            log.error("metadata_rejected", reason=f"invalid: {error}")  # noqa: TRY400 - the reason says it all
-            return
-        self._conversation.learn(metadata)
-        try:
-            self._on_metadata()
-        except Exception:
-            log.exception("metadata_not_taken_up")
-        log.info("metadata_changed")
-        if metadata.agent_data is not None:
-            self._introducing = asyncio.create_task(self._introduce(metadata.agent_data.name), name="introduce")
-
-    async def _introduce(self, name: str) -> None:
-        """Be shown under the new name."""
-        try:
-            async with asyncio.timeout(INTRODUCE_SECONDS):
-                await self._room.local_participant.set_name(name)
-        except Exception:
-            log.exception("name_unchanged")

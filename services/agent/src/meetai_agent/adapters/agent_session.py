@@ -94,9 +94,11 @@ class SessionTalker:
         self._session.on("conversation_item_added", self._item_added)
 
     @property
-    def talking(self) -> bool:
-        """Whether its voice is being played at this moment."""
-        return self._session.agent_state == "speaking"
+    def talking_since_ms(self) -> int | None:
+        """When its voice began; None while it is silent."""
+        if self._session.agent_state != "speaking":
+            return None
+        return self._started_ms if self._words else self._clock.unix_ms()
 
     async def start(self) -> None:
         """Publish the track and be ready to answer."""

@@ -7,7 +7,7 @@ utterance whole or as it grows is its own affair.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -31,14 +31,18 @@ log = structlog.get_logger()
 
 
 class SegmentedEar:
-    """`ports.Ear` by a voice activity detector and recognisers, the first of them preferred."""
+    """`ports.Ear` by a voice activity detector and recognisers, the first of them preferred.
+
+    Args:
+        language: Asked at each utterance: the application may change it in the middle of a meeting.
+    """
 
     def __init__(
         self,
         recognisers: Sequence[Recogniser],
         detector: vad.VAD,
         *,
-        language: str | None,
+        language: Callable[[], str | None],
         clock: Clock,
         meter: Meter,
         max_age_seconds: float = MAX_AGE_SECONDS,
@@ -77,7 +81,7 @@ class SegmentedEar:
             log.error("recogniser_too_slow")
         while not utterance.deaf and (recogniser := await self._choose(utterance)) is not None:
             try:
-                async with aclosing(recogniser.hear(utterance, self._language, self._meter)) as hearing:
+                async with aclosing(recogniser.hear(utterance, self._language(), self._meter)) as hearing:
                     async for heard in hearing:
                         yield heard
             except RecogniserFailedError:

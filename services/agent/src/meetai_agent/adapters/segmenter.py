@@ -27,6 +27,8 @@ SILENCE_SECONDS: Final = 1.0
 """Silence put after the last frame, and where frames stay away so long, so that speech cut off there ends like any other."""
 MAX_LAG_SECONDS: Final = 60.0
 """A detector that is further behind than this gets no more audio until it has caught up: 2 MB a participant."""
+SPEAKING_SECONDS: Final = 0.5
+"""Of voice, and a sound is somebody who speaks: the framework's own `min_interruption_duration`."""
 
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class Segmenter:
         self._pushed = 0
         self._examined = 0
         self._overrun: Utterance | None = None
+        self._voiced_seconds = 0.0
 
     async def push(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
         """Give the frames to the detector until they end."""
@@ -70,10 +73,11 @@ class Segmenter:
                 self._examined = event.samples_index
                 match event.type:
                     case vad.VADEventType.START_OF_SPEECH:
-                        self._on_voice(True)
+                        self._voice_begins(event)
                         speaking = self._open(event.samples_index - int(event.speech_duration * SAMPLE_RATE_HZ))
                         speaking.extend(event.frames, event.samples_index)
                     case vad.VADEventType.INFERENCE_DONE if speaking is not None:
+                        self._voice_goes_on(event)
                         speaking.extend(event.frames, event.samples_index)
                         if len(speaking.audio) // 2 >= MAX_UTTERANCE_SAMPLES:
                             self._end(speaking)
@@ -83,11 +87,23 @@ class Segmenter:
                         speaking.last_sample = max(speaking.first_sample, event.samples_index - silence)
                         self._end(speaking)
                         speaking = None
-                        self._on_voice(False)
+                        self._on_voice("paused")
         finally:
             if speaking is not None:
                 self._end(speaking)
             self.utterances.close()
+
+    def _voice_begins(self, event: vad.VADEvent) -> None:
+        self._voiced_seconds = event.speech_duration
+        self._on_voice("noticed")
+
+    def _voice_goes_on(self, event: vad.VADEvent) -> None:
+        """Silence within doesn't count: the detector takes 0.4 s of it to call a cough over."""
+        if event.raw_accumulated_silence > 0 or self._voiced_seconds >= SPEAKING_SECONDS:
+            return
+        self._voiced_seconds += sum(frame.duration for frame in event.frames)
+        if self._voiced_seconds >= SPEAKING_SECONDS:
+            self._on_voice("speaking")
 
     def _open(self, first_sample: int) -> Utterance:
         return self.utterances.open(first_sample, started_ms=self._position.unix_ms(first_sample))

@@ -45,6 +45,7 @@ from meetai_agent.domain.briefing import Recollection
 from meetai_agent.domain.buffer import TranscriptBuffer
 from meetai_agent.domain.errors import UnknownProviderError
 from meetai_agent.http import create_http
+from meetai_agent.metadata import MetadataChanges
 from meetai_agent.session import MeetingSession
 from meetai_agent.settings import AgentSettings
 from meetai_agent.usecases.deliver import Delivery
@@ -189,12 +190,15 @@ async def start_session(context: JobContext) -> None:
     ending.push_async_callback(asyncio.to_thread, tracing.close)
     stream = RedisBatchStream(settings.redis_url.reveal(), shards=settings.transcript_stream_shards)
     ending.push_async_callback(stream.aclose)
+    changes = MetadataChanges(context.room, recollection)
+    changes.start(context.job.room.metadata)
+    ending.push_async_callback(changes.aclose)
     captions = RoomCaptions(context.room, meter=meter, tracer=tracing.tracer)
     ending.push_async_callback(captions.aclose)
     ending.push_async_callback(recognisers.aclose)
     session = MeetingSession(
         context.room,
-        new_ear=lambda: recognisers.new_ear(recollection.agent.language, meter),
+        new_ear=lambda: recognisers.new_ear(lambda: recollection.agent.language, meter),
         open_microphone=ParticipantMicrophone,
     )
     session.start()
@@ -225,7 +229,9 @@ async def start_session(context: JobContext) -> None:
     if settings.llm != NO_RESPONDER:
         try:
             tools = open_approvals(context, producer, settings, ending)
-            ending.push_async_callback(await start_conversation(context, recollection, transcription, meter, tools))
+            ending.push_async_callback(
+                await start_conversation(context, recollection, changes, transcription, meter=meter, tools=tools)
+            )
         except Exception:  # people are transcribed whether or not there is a conversation
             log.exception("conversation_unavailable")
     log.info("session_started", producer_id=str(producer.id))

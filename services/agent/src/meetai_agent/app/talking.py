@@ -14,6 +14,7 @@ from meetai_agent.adapters.providers.voices import NewVoice
 from meetai_agent.adapters.system_clock import SystemClock
 from meetai_agent.conversation import RoomConversation
 from meetai_agent.domain.briefing import Briefing, Recollection
+from meetai_agent.metadata import MetadataChanges
 from meetai_agent.session import HUMANS
 from meetai_agent.tools.ports import ToolPorts
 from meetai_agent.tools.registry import function_tools
@@ -26,7 +27,9 @@ from meetai_contracts.transcript import Speaker
 async def start_conversation(
     context: JobContext,
     recollection: Recollection,
+    changes: MetadataChanges,
     transcription: Transcription,
+    *,
     meter: JobMeter,
     tools: ToolPorts,
 ) -> Callable[[], Awaitable[None]]:
@@ -70,8 +73,8 @@ async def start_conversation(
         talker,
         chat,
         humans=HUMANS,
-        on_metadata=lambda: talker.change_voice(new_voice(recollection.agent)),
     )
+    changes.then(lambda: talker.change_voice(new_voice(recollection.agent)))
     transcription.follow(conversation)
     await driver.start()
     return driver.finish

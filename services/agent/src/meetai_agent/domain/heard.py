@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -11,6 +11,9 @@ from meetai_contracts.transcript import MAX_TEXT_BYTES
 
 MAX_UTTERANCE_SECONDS: Final = 25.0
 """Longer speech without a pause is cut here. Whisper reads at most 30 s at a time (Radford et al. 2022, section 2.1)."""
+
+Voice = Literal["noticed", "speaking", "paused"]
+"""Of a participant: a sound like a voice, a cough perhaps; enough of it to be speech; over."""
 
 
 class InterimWords(Struct, frozen=True):

@@ -10,7 +10,7 @@ from livekit import rtc
 from meetai_agent.domain.batches import Producer
 from meetai_agent.domain.briefing import Question
 from meetai_agent.domain.fence import Stand
-from meetai_agent.domain.heard import Heard
+from meetai_agent.domain.heard import Heard, Voice
 from meetai_contracts.transcript import LiveTranscript, TranscriptLine
 
 
@@ -129,8 +129,8 @@ class Microphone(Protocol):
         """End the frames soon."""
 
 
-OnVoice = Callable[[bool], None]
-"""Told True as soon as somebody's voice is noticed, and False once it has paused; before any of it is recognised."""
+OnVoice = Callable[[Voice], None]
+"""Told of somebody's voice before any of it is recognised."""
 
 
 class Ear(Protocol):
@@ -146,16 +146,16 @@ class Follower(Protocol):
     def line_added(self, line: TranscriptLine) -> None:
         """A line was numbered and is on its way."""
 
-    def voice_changed(self, identity: str, speaking: bool) -> None:
-        """A person's voice was noticed, or has paused."""
+    def voice_changed(self, identity: str, voice: Voice) -> None:
+        """A person was noticed, speaks, or has paused."""
 
 
 class Talker(Protocol):
     """The agent's mouth and mind."""
 
     @property
-    def talking(self) -> bool:
-        """Whether its voice is being played at this moment."""
+    def talking_since_ms(self) -> int | None:
+        """When its voice began, Unix milliseconds, while it is being played; else None."""
 
     async def answer(self, question: Question) -> None:
         """Answer, by voice and, where it was asked so, in the chat. Returns when that is over, or was cut short.

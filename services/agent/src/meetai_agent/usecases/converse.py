@@ -17,9 +17,10 @@ import structlog
 from meetai_agent.domain.addressing import Address, address, opens_with_name
 from meetai_agent.domain.briefing import Question, Recollection
 from meetai_agent.domain.errors import AnswerFailedError
+from meetai_agent.domain.heard import Voice
 from meetai_agent.ports import Chat, QuestionMeter, Talker
 from meetai_agent.usecases.floor import Floor
-from meetai_contracts.room import Reply, RoomMetadata
+from meetai_contracts.room import Reply
 from meetai_contracts.transcript import TranscriptLine
 
 MAX_WAITING: Final = 3
@@ -68,18 +69,19 @@ class Conversation:
         """When it answers."""
         return self._recollection.agent.reply or "addressed"
 
-    def learn(self, metadata: RoomMetadata) -> None:
-        """Take what the application says about the meeting and its agent from now on."""
-        self._recollection.learn(metadata)
-
-    def voice_changed(self, identity: str, speaking: bool) -> None:
-        """A person began to speak, over the agent perhaps, or paused."""
-        self._floor.voice_changed(identity, speaking)
+    def voice_changed(self, identity: str, voice: Voice) -> None:
+        """A person makes a sound, speaks, over the agent perhaps, or has paused."""
+        self._floor.voice_changed(identity, voice)
 
     def line_added(self, line: TranscriptLine) -> None:
-        """Remember a line; ask ourselves, if it is a question to the agent."""
+        """Remember a line; stop, if it was said over us; ask ourselves, if it is a question to the agent."""
         self._recollection.remember(line)
-        if line.speaker.kind != "human" or self.reply == "never":
+        if line.speaker.kind != "human":
+            return
+        since_ms = self._talker.talking_since_ms
+        if since_ms is not None and line.ended_ms > since_ms:  # too short a word to be noticed, but a word
+            self._give_way()
+        if self.reply == "never":
             return
         identity = line.speaker.identity
         question = Question(identity, line.speaker.name or identity, line.text[:MAX_QUESTION_CHARACTERS], "voice")
@@ -167,7 +169,7 @@ class Conversation:
             self._ask(question)
 
     def _give_way(self) -> None:
-        if self._talker.talking:
+        if self._talker.talking_since_ms is not None:
             log.info("answer_interrupted")
             self._talker.hush()
 

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from meetai_agent.domain.heard import Voice
+
 WAIT_SECONDS: Final = 8.0
 """The agent waits so long for a pause, then talks all the same: a microphone that hears music never pauses."""
 
@@ -18,28 +20,28 @@ class Floor:
 
     def __init__(self) -> None:
         self._taken: Callable[[], None] | None = None
-        self._speaking: set[str] = set()
+        self._heard: set[str] = set()
         self._free = asyncio.Event()
         self._free.set()
 
     def when_taken(self, taken: Callable[[], None]) -> None:
-        """From now on, call this whenever somebody begins to speak."""
+        """From now on, call this whenever somebody speaks. A cough isn't enough."""
         self._taken = taken
 
-    def voice_changed(self, identity: str, speaking: bool) -> None:
-        """Somebody's voice was noticed, or has paused."""
-        if speaking:
-            self._speaking.add(identity)
-            self._free.clear()
-            if self._taken is not None:
-                self._taken()
-        else:
-            self._speaking.discard(identity)
-            if not self._speaking:
+    def voice_changed(self, identity: str, voice: Voice) -> None:
+        """Somebody was noticed, speaks, or has paused."""
+        if voice == "paused":
+            self._heard.discard(identity)
+            if not self._heard:
                 self._free.set()
+            return
+        self._heard.add(identity)
+        self._free.clear()
+        if voice == "speaking" and self._taken is not None:
+            self._taken()
 
     async def free(self) -> None:
-        """Wait until nobody speaks, 8 s at most."""
+        """Wait until nobody is heard, 8 s at most."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._free.wait()

@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Tracer
 
 from meetai_agent.domain.batches import Producer
-from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised, storable_pieces
+from meetai_agent.domain.heard import FinalWords, Heard, InterimWords, Spoken, Unrecognised, Voice, storable_pieces
 from meetai_agent.ports import Captions, Clock, Ear, Follower, JobMeter, Spool
 from meetai_agent.usecases.deliver import Delivery
 from meetai_contracts.identifiers import clean_text
@@ -85,7 +85,7 @@ class Transcription:
             self._cut_short(speaker, pending, source)
             raise
         finally:
-            on_voice(False)
+            on_voice("paused")
 
     def say(self, agent: Speaker, spoken: Spoken) -> None:
         """Take what the agent itself has said: a line like any other, of its own kind."""
@@ -154,10 +154,10 @@ class Transcription:
             with _nothing_raised():
                 self._follower.line_added(line)
 
-    def _tell_voice(self, identity: str, speaking: bool) -> None:
+    def _tell_voice(self, identity: str, voice: Voice) -> None:
         if self._follower is not None:
             with _nothing_raised():
-                self._follower.voice_changed(identity, speaking)
+                self._follower.voice_changed(identity, voice)
 
     def _cut_short(self, speaker: Speaker, pending: InterimWords | None, source: Source) -> None:
         if pending is None:
@@ -205,7 +205,7 @@ def _nothing_raised() -> Iterator[None]:
         log.exception("follower_failed")
 
 
-def _tell_nobody(speaking: bool) -> None:
+def _tell_nobody(_voice: Voice) -> None:
     """Sound that is nobody's voice."""
 
 

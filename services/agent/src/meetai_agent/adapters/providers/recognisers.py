@@ -33,8 +33,8 @@ class Recognisers:
         self._detector = inference.VAD(min_silence_duration=MIN_SILENCE_SECONDS)
         self._clock = clock
 
-    def new_ear(self, language: str | None, meter: Meter) -> SegmentedEar:
-        """An ear for one participant; `language` is the meeting's, if the application said one."""
+    def new_ear(self, language: Callable[[], str | None], meter: Meter) -> SegmentedEar:
+        """An ear for one participant; `language` gives the meeting's at that moment, if the application said one."""
         return SegmentedEar(self._recognisers, self._detector, language=language, clock=self._clock, meter=meter)
 
     async def aclose(self) -> None:
