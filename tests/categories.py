@@ -9,13 +9,20 @@ from __future__ import annotations
 import collections
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 CATEGORIES = ("unit", "contract", "integration", "e2e")
 REQUIRE_ALL_KEY = "MEETAI_REQUIRE_ALL"
 _SKIPPED_FILES_KEY = "meetai_skipped_files"
+
+
+def do_without(what: str) -> NoReturn:
+    """Leave out a test that needs what this machine hasn't got; where every test has to run, fail and say what to install."""
+    if os.environ.get(REQUIRE_ALL_KEY) == "1":
+        pytest.fail(f"{REQUIRE_ALL_KEY}=1 needs {what}", pytrace=False)
+    pytest.skip(f"needs {what}")
 
 
 class Categories:

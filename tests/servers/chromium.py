@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.categories import do_without
 from tests.servers.once import one_at_a_time
 
 INSTALL_SECONDS = 300
@@ -44,7 +44,7 @@ def browser(url: str, profile: Path, *flags: str) -> Iterator[None]:
     """A browser that shows this page until the end of the block."""
     chromium = program()
     if chromium is None:
-        pytest.skip("no Chromium, and none can be installed")
+        do_without("Chromium: apt-get install chromium")
     command = [chromium, *FLAGS, *flags, f"--user-data-dir={profile}", url]
     with (profile.parent / "chromium.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -11,12 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.categories import do_without
 from tests.servers.once import one_at_a_time
 
 FOLDER = Path(__file__).parents[1] / "node"
 INSTALL_SECONDS = 180
 """70 MB; 18 s on two cores with an empty cache."""
 _STAMP = FOLDER / "node_modules" / ".meetai-lock"
+
+
+def needed_node() -> str:
+    """Node.js for a test, which is left out where this machine has none; else as `node_program`."""
+    return node_program() or do_without("Node.js and npm: apt-get install nodejs npm")
 
 
 def node_program() -> str | None:

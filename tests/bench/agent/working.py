@@ -13,14 +13,13 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 from msgspec import Struct
-from tests.integration.agent.agent_process import AgentProcess, agent_process, person
+from tests.integration.agent.agent_process import START_SECONDS, AgentProcess, agent_process, person
 from tests.servers.deepgram_listen import KEY, DeepgramServer
 from tests.waiting import until
 
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.speech import load_recording
 
-START_SECONDS = 90
 IDLE = 2
 """Idle processes: the issue's own figure is for two."""
 MB = 1_000_000

@@ -27,6 +27,7 @@ class Approver:
 
     Attributes:
         popups: The requests, in order.
+        over: How many of them were answered, or given up by the SDK because it was too late.
         answering: Set by the test: how each popup is answered. None leaves them open.
         keep: Told of each popup as it is shown.
     """
@@ -35,6 +36,7 @@ class Approver:
         self.room = room
         self._source = rtc.AudioSource(16_000, 1)
         self.popups: list[dict[str, Any]] = []
+        self.over = 0
         self.keep: Callable[[dict[str, Any]], None] = self.popups.append
         self.answering = answering
         self.may_answer = asyncio.Event()
@@ -65,7 +67,10 @@ class Approver:
     async def _show(self, call: rtc.RpcInvocationData) -> str:
         request = json.loads(call.payload)
         self.keep(request)
-        await self.may_answer.wait()
+        try:
+            await self.may_answer.wait()
+        finally:
+            self.over += 1
         reply = self.answering(request) if self.answering else ""
         return reply if isinstance(reply, str) else json.dumps({"v": 1, "proposalId": request["proposalId"]} | reply)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from tests.integration.agent.agent_process import agent_process, person
+from tests.integration.agent.agent_process import START_SECONDS, agent_process, person
 from tests.integration.agent.approvers import Approver, approve
 from tests.servers.embedded import EmbeddedServer
 from tests.waiting import eventually, until
@@ -18,7 +18,6 @@ from tests.waiting import eventually, until
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM, DomainEvent
 from meetai_local.demo.participant import SimulatedParticipant
 
-START_SECONDS = 60
 SECONDS = 30
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.agent.approval_room import RETRO, Room, livekit, room, unopened
 from tests.integration.agent.approvers import token
-from tests.integration.agent.test_approvals_in_a_room import RETRO, Room, livekit, room, unopened
 from tests.servers import node
 from tests.servers.chromium import browser
 from tests.servers.page import PageServer
@@ -62,8 +62,7 @@ class Page:
 @pytest.fixture
 def page(room: Room, tmp_path: Path) -> Iterator[Page]:
     """Ada's browser in the meeting: she reloads at the first popup, and moves the event at the second."""
-    if node.node_program() is None:
-        pytest.skip("no Node.js to install LiveKit's client with")
+    node.needed_node()  # which installs LiveKit's client
     later = {"start": "2026-11-09T11:00:00+01:00", "end": "2026-11-09T11:30:00+01:00"}
     event = {"title": "Retro", "timeZone": "Europe/Berlin", **later}
     todo = ["reload", {"decision": "modified", "event": event}, {"decision": "approved", "comment": "Better."}]

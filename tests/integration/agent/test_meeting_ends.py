@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from livekit import api
-from tests.integration.agent.agent_process import agent_process, person
+from tests.integration.agent.agent_process import START_SECONDS, agent_process, person
 from tests.integration.agent.raising_agent import FAULTY
-from tests.integration.agent.test_worker_process import START_SECONDS, files, heard, ids_of, stored_until_closed
+from tests.integration.agent.test_worker_process import files, heard, ids_of, stored_until_closed
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers import deepgram_listen
 from tests.servers.deepgram_listen import DeepgramServer

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 from livekit.rtc import ParticipantKind
-from tests.integration.agent.agent_process import AgentProcess, agent_process, person, send_agent
-from tests.integration.agent.test_worker_process import GREETING, START_SECONDS, heard, ids_of, stored
+from tests.integration.agent.agent_process import START_SECONDS, AgentProcess, agent_process, person, send_agent
+from tests.integration.agent.test_worker_process import GREETING, heard, ids_of, stored
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.fixtures import _embedded_redis

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from livekit import api
 from livekit.rtc import ParticipantKind
-from tests.integration.agent.agent_process import agent_process, person
-from tests.integration.agent.test_worker_process import GREETING, START_SECONDS, heard, ids_of, stored
+from tests.integration.agent.agent_process import START_SECONDS, agent_process, person
+from tests.integration.agent.test_worker_process import GREETING, heard, ids_of, stored
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
 from tests.waiting import eventually, until

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.integration.agent.agent_process import agent_process, person
-from tests.integration.agent.test_worker_process import START_SECONDS, stored_until_closed
+from tests.integration.agent.agent_process import START_SECONDS, agent_process, person
+from tests.integration.agent.test_worker_process import stored_until_closed
 from tests.servers import deepgram_listen
 from tests.servers.deepgram_listen import DeepgramServer
 from tests.servers.embedded import EmbeddedServer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 from redis.asyncio import Redis
-from tests.integration.agent.agent_process import agent_process, person, send_agent
+from tests.integration.agent.agent_process import START_SECONDS, agent_process, person, send_agent
 from tests.servers.embedded import EmbeddedServer
 from tests.unit.agent.samples import decoded
 from tests.waiting import eventually, until
@@ -21,8 +21,6 @@ from meetai_contracts.transcript import BATCH_FIELD, LiveTranscript, TranscriptB
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.speech import load_recording
 
-START_SECONDS = 60
-"""Alone it takes 5 to 12 s (FACTS, livekit-agents); others use the machine."""
 GREETING = load_recording("01-slt.wav")
 """Good morning everyone, and thank you for joining the meeting."""
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.servers.embedded import free_port
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 PATIENCE_SECONDS = 30
@@ -38,10 +38,10 @@ class Tiny:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
+        try:
+            wait_until(condition, seconds=PATIENCE_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(self.log) from error
 
     def is_alive(self) -> bool:
         try:

@@ -10,7 +10,7 @@ import pytest
 from livekit.api import LiveKitAPI
 from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
 from tests.servers.embedded import EmbeddedServer
-from tests.servers.node import node_program
+from tests.servers.node import needed_node
 
 from meetai_local.settings import StackSettings
 
@@ -40,7 +40,4 @@ def meeting_id() -> str:
 @pytest.fixture(scope="session")
 def node() -> str:
     """Node.js with the packages of `tests/node`."""
-    program = node_program()
-    if program is None:
-        pytest.skip("no node and npm on this machine")
-    return program
+    return needed_node()

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import msgspec
-from tests.integration.agent.agent_process import AGENT_NAME, agent_process, person
+from tests.integration.agent.agent_process import AGENT_NAME, START_SECONDS, agent_process, person
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.integration.webhook_bridge.bridge_process import bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
@@ -20,8 +20,6 @@ from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.settings import Ports, StackSettings
 from meetai_local.speech import load_recording
 
-START_SECONDS = 60
-"""Alone it takes 5 to 12 s (FACTS, livekit-agents); others use the machine."""
 BACK_SECONDS = 60
 """The killed agent's ghost goes after 20-22 s (FACTS); 30 s more are promised for the next one to be there and transcribe."""
 GREETING = load_recording("01-slt.wav")

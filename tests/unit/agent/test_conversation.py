@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 from livekit import rtc
+from tests.unit.agent.fake_room import AGENT, HUMAN, FakeRoom, Someone
 from tests.unit.agent.test_converse import Bench
-from tests.unit.agent.test_session import AGENT, HUMAN, FakeRoom, Someone
 
 from meetai_agent.conversation import RoomConversation
 

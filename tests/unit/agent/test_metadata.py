@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 from livekit import rtc
+from tests.unit.agent.fake_room import FakeRoom
 from tests.unit.agent.test_converse import metadata
-from tests.unit.agent.test_session import FakeRoom
 from tests.waiting import until
 
 from meetai_agent.domain.briefing import Recollection
