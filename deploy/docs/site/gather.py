@@ -15,6 +15,7 @@ DOCS: Final = REPOSITORY / "deploy" / "docs"
 DECISIONS: Final = REPOSITORY / "deploy" / "adr"
 AT_THE_TOP: Final = {
     "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security-policy.md",
 }
