@@ -19,7 +19,8 @@ START: Final = dt.datetime(2026, 11, 2, 9, 0, 0, 250_000, tzinfo=dt.UTC)
 BERLIN: Final = dt.timezone(dt.timedelta(hours=1))
 START_MS: Final = 1_793_610_000_250
 
-_AGENT = room.AgentData(name="Clara", instructions="Be brief.", language="en", voice="en-us", reply="always")
+_AGENT_ASKED = api.AgentRequest(name="Clara", instructions="Be brief.", language="en", voice="en-us", reply="always")
+_AGENT = _AGENT_ASKED.as_data()
 _MEETING = room.MeetingData(id=MEETING, name="Stand-up")
 _ANN = transcript.Speaker(identity="u-1", name="Ann Überall", kind="human")
 _CLARA = transcript.Speaker(identity="agent-AJ_1", name="Clara", kind="agent")
@@ -150,7 +151,7 @@ MESSAGES: Final[Mapping[str, msgspec.Struct]] = {
         ics="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n",
     ),
     "token-request": api.TokenRequest(
-        user_id="u-1", user_name="Ann Überall", role="host", meeting_name="Stand-up", agent=_AGENT
+        user_id="u-1", user_name="Ann Überall", role="host", meeting_name="Stand-up", agent=_AGENT_ASKED
     ),
     "token-request-least": api.TokenRequest(user_id="u-1", user_name="Ann"),
     "token-request-without-agent": api.TokenRequest(user_id="u-1", user_name="Ann", agent=None),

@@ -95,14 +95,15 @@ def batches(draw: st.DrawFn) -> transcript.TranscriptBatch:
     )
 
 
-agents = st.builds(
-    room.AgentData,
+agents_asked = st.builds(
+    api.AgentRequest,
     name=names,
     instructions=free_text,
     language=st.none() | st.sampled_from(("en", "zh-Hant-TW", "de-CH-1996")),
     voice=st.none() | free_text.filter(lambda text: 1 <= len(text) <= 128),
     reply=st.none() | st.sampled_from(("addressed", "always", "never")),
 )
+agents = agents_asked.map(api.AgentRequest.as_data)
 room_metadata = st.builds(
     room.RoomMetadata,
     v=st.just(1),
@@ -161,7 +162,7 @@ token_requests = st.builds(
     user_name=names,
     role=st.none() | st.sampled_from(("host", "participant", "viewer")),
     meeting_name=st.none() | names,
-    agent=st.none() | st.just(msgspec.UNSET) | agents,
+    agent=st.none() | st.just(msgspec.UNSET) | agents_asked,
 )
 stored_lines = st.builds(api.stored_line, lines(), instants)
 transcript_pages = st.builds(

@@ -13,15 +13,14 @@ from msgspec import Struct
 from tests.integration.agent.approvers import Approver
 from tests.waiting import eventually, until
 
-from meetai_contracts.api import TokenRequest
-from meetai_contracts.room import AgentData
+from meetai_contracts.api import AgentRequest, TokenRequest
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.inngest_events import received_events
 from meetai_local.stack import Stack
 
 MEETING = "approvals"
-MINUTES = AgentData(name="Minutes", instructions="Keep the minutes.", language="en")
+MINUTES = AgentRequest(name="Minutes", instructions="Keep the minutes.", language="en")
 LATER = {"start": "2099-01-01T10:00:00+00:00", "end": "2099-01-01T11:00:00+00:00"}
 SECONDS = 90
 

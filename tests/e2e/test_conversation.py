@@ -12,8 +12,8 @@ from tests.e2e.conftest import outcome_of
 from tests.e2e.listener import Listener, recording
 from tests.waiting import until
 
-from meetai_contracts.api import StoredLine, TokenRequest
-from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata
+from meetai_contracts.api import AgentRequest, StoredLine, TokenRequest
+from meetai_contracts.room import MeetingData, RoomMetadata, write_room_metadata
 from meetai_contracts.transcript import LiveTranscript
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.measure import live_differences
@@ -21,7 +21,7 @@ from meetai_local.demo.outcome import Outcome
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.stack import Stack
 
-MINUTES = AgentData(name="Minutes", instructions="Keep the minutes.", language="en")
+MINUTES = AgentRequest(name="Minutes", instructions="Keep the minutes.", language="en")
 SECONDS = 30
 
 

@@ -166,6 +166,7 @@ def test_role_is_what_the_key_gives_when_the_body_has_none(service: TokenProcess
         ({**ANN, "video": {"roomAdmin": True}}, "video"),
         ({**ANN, "metadata": "{}"}, "metadata"),
         ({**ANN, "agent": {"name": "Clara"}}, "agent.instructions"),
+        ({**ANN, "agent": {"name": "Clara", "instructions": "", "model": "large"}}, "agent.model"),
         ({**ANN, "agent": {"name": "", "instructions": ""}}, "agent.name"),
         ({**ANN, "agent": {"name": "Clara", "instructions": "", "language": "!"}}, "agent.language"),
         ({**ANN, "agent": {"name": "Clara", "instructions": "語" * 6_000}}, "agent"),

@@ -114,6 +114,11 @@ BAD_BODIES = [
     ({"userId": "u", "userName": "A", "video": {}}, "video", "is not a field that can be chosen here"),
     ({"userId": "u", "userName": "A", "agent": {"name": "C"}}, "agent.instructions", "is required"),
     (
+        {"userId": "u", "userName": "A", "agent": {"name": "C", "instructions": "", "model": "Qx7"}},
+        "agent.model",
+        "is not a field that can be chosen here",
+    ),
+    (
         {"userId": "u", "userName": "A", "agent": {"name": "\n", "instructions": ""}},
         "agent.name",
         "name must not hold the control or format character U+000A",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from meetai_contracts.approval import Zoned
@@ -38,6 +39,14 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     errors: tuple[FieldError, ...] = ()
 
 
+class AgentRequest(AgentData, frozen=True, forbid_unknown_fields=True):
+    """The agent that a `TokenRequest` asks for: `AgentData` of which nothing is ignored either."""
+
+    def as_data(self) -> AgentData:
+        """What the room is told."""
+        return msgspec.convert(self, AgentData, from_attributes=True)
+
+
 class TokenRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """`POST /v1/meetings/{id}/tokens`: let one person into one meeting.
 
@@ -56,7 +65,7 @@ class TokenRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     user_name: str
     role: Role | None = None
     meeting_name: str | None = None
-    agent: AgentData | UnsetType | None = UNSET
+    agent: AgentRequest | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         check_id(self.user_id, "userId")

@@ -14,15 +14,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from meetai_contracts.api import TokenRequest
-from meetai_contracts.room import AgentData
+from meetai_contracts.api import AgentRequest, TokenRequest
 from meetai_local.demo.approval import Answered, ApprovalScreen, ask_agent
 from meetai_local.demo.captions import HeardCaption, OnCaption
 from meetai_local.demo.cues import Part, Plan
 from meetai_local.demo.participant import SimulatedParticipant, TokenIssuer
 from meetai_local.speech import load_recording
 
-AGENT: Final = AgentData(
+AGENT: Final = AgentRequest(
     name="Minutes",
     instructions="You keep the minutes of this meeting. Speak only when you are asked to.",
     language="en",
@@ -100,7 +99,7 @@ class Meeting:
         issuer: TokenIssuer,
         meeting_id: str,
         *,
-        agent: AgentData | None = AGENT,
+        agent: AgentRequest | None = AGENT,
         on_start: Callable[[int], None] = lambda _: None,
         on_caption: OnCaption | None = None,
         propose: bool = False,

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from msgspec import UNSET, Struct
 
-from meetai_contracts.api import Role, TokenRequest
+from meetai_contracts.api import AgentRequest, Role, TokenRequest
 from meetai_token.domain.policy import Caller
 from meetai_token.domain.rooms import RoomWish
 from meetai_token.ports import Grant, TokenMint
@@ -53,7 +53,8 @@ class AdmitPerson:
             RoomsUnavailableError: LiveKit is away or too slow.
         """
         role = _permitted(meeting_id, request, caller)
-        wish = RoomWish(meeting_id=meeting_id, meeting_name=request.meeting_name, agent=request.agent)
+        agent = request.agent.as_data() if isinstance(request.agent, AgentRequest) else request.agent
+        wish = RoomWish(meeting_id=meeting_id, meeting_name=request.meeting_name, agent=agent)
         setup = await self._prepare_room(wish)
         not_before = self._now().replace(microsecond=0)
         grant = Grant(
