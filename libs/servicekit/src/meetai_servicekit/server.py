@@ -21,6 +21,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from meetai_servicekit.background import ProcessFate
+from meetai_servicekit.joined import JoinedHttp
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS
 
 GRACEFUL_SECONDS: Final = 10
@@ -109,6 +110,7 @@ def serve(
     server = _DrainingServer(
         uvicorn.Config(
             app,
+            http=JoinedHttp,
             log_config=None,
             access_log=False,
             server_header=False,
