@@ -1,4 +1,10 @@
-"""The rows of the report about the token service (issue 6, "Speed"): each server has one core, the load and LiveKit the other."""
+"""The rows of the report about the token service (issue 6, "Speed"): each server has one core, the load and LiveKit the other.
+
+The peers are plain, idiomatic code: they compare one key in constant time, validate the body by their framework, and make the token by
+the SDK, with the same room configuration. Ours tells several keys and their scopes apart, applies the policy, counts the
+caller's requests, checks ids and names as Unicode has them, measures, and writes an audit line for every token, to /dev/null here. Nobody
+writes an access log beside.
+"""
 
 from __future__ import annotations
 
