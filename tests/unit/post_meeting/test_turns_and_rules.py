@@ -47,6 +47,20 @@ def test_summary_says_who_decided_what_and_who_is_to_do_it() -> None:
     assert (summary.written_by, summary.producer_ids) == ("extractive", (PRODUCER,))
 
 
+def test_decision_is_known_by_what_it_says() -> None:
+    """As people say it; a wish, a question and a report are none."""
+    said = {
+        "That sounds good, so we will open the new website next Monday.": True,
+        "We've agreed on blue.": True,
+        "Let's go with the second one.": True,
+        "Today we want to decide when it should go live.": False,
+        "What have they decided?": False,
+        "We opened it on Monday.": False,
+    }
+    summary = extractive.summarise(merge([line(n, f"P{n}", n * 5, text) for n, text in enumerate(said, 1)]), ())
+    assert summary.decisions == tuple(text for text, is_decision in said.items() if is_decision)
+
+
 def test_summary_says_so_when_nobody_spoke() -> None:
     """An agent alone is nobody."""
     for said in ([], [line(1, "Clara", 0, "Hello?")]):

@@ -32,8 +32,8 @@ KEY_SENTENCES: Final = 3
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。！？])\s+")  # noqa: RUF001 - sentences end with these as well
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
 _DECIDED: Final = re.compile(
-    r"\b(we (have |'ve )?(decided|agreed|settled)|let's (go with|do|use|take|keep|meet)|(it|that) is (decided|settled)|agreed\b|"
-    r"the decision is|we('ll| will| are going to| shall) (go|use|take|keep|ship|launch|meet|move|start|stop))",
+    r"\b(we( have|'ve)? (decided|agreed|settled)|let's (go with|do|use|take|keep|meet)|(it|that) is (decided|settled)|agreed\b|"
+    r"the decision is|we('ll| will| are going to| shall) (go|use|take|keep|ship|launch|open|close|meet|move|start|stop|cancel|postpone)\b)",
     re.IGNORECASE,
 )
 _PROMISED: Final = re.compile(
