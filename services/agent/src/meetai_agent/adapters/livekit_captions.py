@@ -172,7 +172,5 @@ class CaptionChannel:
 
     def _drop(self, caption: LiveTranscript) -> None:
         self._meter.caption_dropped()
-        if caption.final:
-            self._meter.caption_published(
-                self._topic, SEND_SECONDS
-            )  # whoever measures how long people wait must see it
+        if caption.final:  # whoever measures how long people wait must see it
+            self._meter.caption_published(self._topic, SEND_SECONDS)
