@@ -41,8 +41,13 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="session")
 def nodes(cluster: Cluster) -> Cluster:
     """The same, with controllers, a scheduler and two simulated nodes."""
-    if len(cluster.items("/api/v1/nodes")) < 2:
+    names = [node["metadata"]["name"] for node in cluster.items("/api/v1/nodes")]
+    if len(names) < 2:
         leave_out("the cluster has no nodes: make charts-tools")
+    # Simulated nodes say nothing of their disks, so no pod that asks for local storage would be placed.
+    disks = {"capacity": {"ephemeral-storage": "100Gi"}, "allocatable": {"ephemeral-storage": "100Gi"}}
+    for name in names:
+        cluster.request("PATCH", f"/api/v1/nodes/{name}/status", {"status": disks}).raise_for_status()
     return cluster
 
 
