@@ -7,7 +7,7 @@ from collections import Counter
 
 from deploy.observability.source.__main__ import FOLDER, dashboards
 from deploy.observability.source.metrics import PAGE, known_metrics, page
-from tests.unit.observability.rules import NAME, RUNBOOKS, alerts, expressions, recorded, rules
+from tests.unit.observability.rules import NAME, OBSERVABILITY, RUNBOOKS, alerts, expressions, recorded, rules
 
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 FACTORS = {"page": [("14.4", "1h", "5m"), ("6", "6h", "30m")], "ticket": [("3", "1d", "2h"), ("1", "3d", "6h")]}
@@ -59,6 +59,13 @@ def test_every_alert_leads_to_its_runbook_and_every_runbook_to_an_alert() -> Non
         assert annotations["description"].endswith(".")
     named = {alert["alert"] for alert in alerts()}
     assert {path.stem for path in RUNBOOKS.glob("MeetAI*.md")} == named
+
+
+def test_every_alert_fires_in_a_test_of_its_rule() -> None:
+    """What never fires where everybody looks won't at night either; promtool runs these (`make alerts`)."""
+    tested = "".join(path.read_text() for path in (OBSERVABILITY / "tests").glob("*.yaml"))
+    for alert in alerts():
+        assert f'alertname="{alert["alert"]}", severity="{alert["labels"]["severity"]}"' in tested
 
 
 def test_objectives_burn_alike() -> None:
