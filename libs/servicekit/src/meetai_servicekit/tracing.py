@@ -147,7 +147,13 @@ def gathering_span(
     parent = trace.set_span_in_context(trace.NonRecordingSpan(senders[0]), Context()) if senders else Context()
     links = [Link(sender) for sender in senders[:MAX_LINKS]]
     with tracer.start_as_current_span(
-        name, context=parent, kind=SpanKind.PRODUCER, links=links, attributes=attributes, record_exception=False
+        name,
+        context=parent,
+        kind=SpanKind.PRODUCER,
+        links=links,
+        attributes=attributes,
+        record_exception=False,  # its message may quote data
+        set_status_on_exception=False,
     ) as span:
         yield span
 

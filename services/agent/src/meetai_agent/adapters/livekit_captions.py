@@ -152,6 +152,8 @@ class CaptionChannel:
                     kind=SpanKind.PRODUCER,
                     attributes=about,
                     start_time=waiting.since_ns,
+                    record_exception=False,
+                    set_status_on_exception=False,
                 ) as span:
                     if not await self._send_one(waiting):
                         span.set_status(StatusCode.ERROR)

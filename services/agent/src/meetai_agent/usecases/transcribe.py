@@ -138,7 +138,9 @@ class Transcription:
                 interrupted=interrupted,
                 source=source,
             )
-            with self._tracer.start_as_current_span("transcript.line", context=Context()) as span:
+            with self._tracer.start_as_current_span(
+                "transcript.line", context=Context(), record_exception=False, set_status_on_exception=False
+            ) as span:
                 offset = self._spool.append(line)
                 if offset is None:
                     self._meter.spool_failed()
