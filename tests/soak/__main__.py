@@ -84,6 +84,8 @@ async def _soak(folder: Path, minutes: float, speakers: int) -> int:
         print(f"{growth.part:20} {growth.warm_mb:7,.0f} MB warm  {growth.end_mb:7,.0f} MB at the end  {verdict}")
     verdict = outcome.integrity.verdict if outcome.integrity else "unknown"
     print(f"{finals:,} lines shown, {len(outcome.lines):,} stored, {len(differences)} differ; integrity {verdict}")
+    if outcome.integrity and verdict != "complete":
+        print(f"  {outcome.integrity.reason}; missing: {[each.missing for each in outcome.integrity.producers]}")
     for difference in differences[:SHOWN_DIFFERENCES]:
         print(f"  {difference}")
     is_well = not differences and finals and verdict == "complete" and all(growth.is_flat for growth in growths)

@@ -17,9 +17,10 @@ from meetai_local.speech import load_recording, load_script
 
 LONGEST_PAUSE_SECONDS: Final = 12.0
 """So four people leave a recogniser on one core time to keep up: half a second for an utterance of four."""
-LINGER_SECONDS: Final = 30.0
-QUIET_SECONDS: Final = 5.0
-"""No caption for so long after the last word: all have come."""
+LINGER_SECONDS: Final = 180.0
+QUIET_SECONDS: Final = 15.0
+"""No caption for so long after the last word: all have come. A recogniser that shares its cores with others is seconds behind, and who
+leaves earlier doesn't see what is stored."""
 
 
 async def hold(

@@ -68,3 +68,28 @@ async def test_a_decision_is_told_when_its_job_is_killed_right_after_it(
         await until(lambda: not list((tmp_path / "spool").iterdir()), SECONDS)
         assert "meetai_agent_replay_events_told_total 2.0" in agent.metrics()
         assert "Planning" not in agent.log(), "logs hold no text"
+
+
+async def test_it_is_told_that_it_expired_when_nobody_answered_in_time(
+    livekit: EmbeddedServer, redis_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """By the clock, with everybody there; whoever asked is told so."""
+    with agent_process(tmp_path, livekit.url, redis_server.url, {"APPROVAL_SECONDS": "5"}) as agent:
+        await until(agent.ready, START_SECONDS)
+        async with person(livekit.url, "unanswered") as maya, person(livekit.url, "unanswered", name="Ben") as ben:
+            screen = Approver(ben.room, approve)
+            screen.may_answer.clear()
+            screen.register()
+            await maya.wait_until_heard()
+            await write(maya, "Propose a meeting called planning tomorrow at ten, and ask Ben to approve it.")
+
+            async def is_told() -> bool:
+                return bool(await told(redis_server.url))
+
+            await eventually(is_told, seconds=90)
+            screen.may_answer.set()
+            [ended] = agent.events("proposal_ended")
+            assert (ended["outcome"], ended["reason"]) == ("expired", "time_over")
+        [expired] = await told(redis_server.url)
+        assert expired.name == "meetai/calendar_event.expired"
+        assert len(screen.popups) == 1
