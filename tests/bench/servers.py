@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
-from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 
 from meetai_local.servers import postgres, valkey
 

@@ -6,8 +6,10 @@ import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
+from tests.servers.ports import free_ports
 
 from meetai_local.demo.engine import Engine
 from meetai_local.demo.outcome import Outcome, await_outcome
@@ -27,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(stack_settings: StackSettings) -> AsyncIterator[Stack]:
     """The whole stack, in a folder of its own and on free ports; afterwards nothing of it may be running."""
-    async with Stack(stack_settings) as running:
+    settings = msgspec.structs.replace(stack_settings, ports=free_ports())  # other tests have run since those were chosen
+    async with Stack(settings) as running:
         yield running
     assert running.leftovers() == []
 

@@ -12,7 +12,8 @@ import pytest
 import redis
 from psycopg import sql
 from tests.servers import containers
-from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 
 from meetai_local.servers import postgres as embedded_postgres
 from meetai_local.servers import valkey as embedded_valkey

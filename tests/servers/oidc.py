@@ -15,8 +15,8 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from tests.servers.embedded import free_port
 from tests.servers.node import FOLDER
+from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
 START_SECONDS = 30

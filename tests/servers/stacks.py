@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.servers.once import one_at_a_time
+from tests.servers.ports import free_ports
 
 from meetai_local.console import Console
 from meetai_local.servers.livekit_program import BUILD_SECONDS, ProgramSearch
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ def settings_in(root: Path) -> StackSettings:
     return StackSettings(
         root=root,
         programs=REPOSITORY / ".local",
-        ports=Ports.free(),
+        ports=free_ports(),
         livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
         uv=os.environ.get("MEETAI_UV") or None,
         inngest="recorder",

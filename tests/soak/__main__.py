@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.bench.comparing import machine
+from tests.servers.ports import free_ports
 from tests.soak.meeting import hold
 from tests.soak.memory import MemoryLog
 
@@ -24,7 +25,7 @@ from meetai_local.demo.engine import Engine
 from meetai_local.demo.measure import live_differences
 from meetai_local.demo.outcome import await_outcome
 from meetai_local.inngest_events import received_events
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 from meetai_local.stack import Stack
 
 REPOSITORY = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ async def _soak(folder: Path, minutes: float, speakers: int) -> int:
     settings = StackSettings(
         root=folder / "stack",
         programs=REPOSITORY / ".local",
-        ports=Ports.free(),
+        ports=free_ports(),
         livekit_server_bin=os.environ.get("LIVEKIT_SERVER_BIN") or None,
         uv=os.environ.get("MEETAI_UV") or None,
         inngest="recorder",

@@ -14,7 +14,8 @@ from tests.bench.agent.working import IDLE, Cost, worker_cost
 from tests.bench.comparing import Figure, Row, compared
 from tests.bench.ingest.paced import percentile
 from tests.integration.token.livekit_server import livekit_server
-from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 from tests.servers.stacks import settings_in
 
 from meetai_local.servers import valkey

@@ -23,8 +23,8 @@ import httpx
 from msgspec import Struct
 from tests.bench.comparing import Figure, Row, compared
 from tests.integration.token.livekit_server import API_KEY, API_SECRET, livekit_server
-from tests.servers.embedded import free_port
 from tests.servers.node import FOLDER, node_program, run_script
+from tests.servers.ports import free_port
 from tests.servers.stacks import settings_in
 from tests.waiting import wait_until
 

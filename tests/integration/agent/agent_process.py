@@ -17,7 +17,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # ships no types
 from livekit import api
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 
 from meetai_contracts.api import TokenRequest, TokenResponse
 from meetai_contracts.room import AgentData, MeetingData, RoomMetadata, write_room_metadata

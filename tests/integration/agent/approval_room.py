@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from tests.integration.agent.approvers import Answer, Approver, agent_room, join
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_ports
 from tests.unit.agent.approval_fakes import RecordingDecisionMeter
 from tests.waiting import until
 from uuid_utils.compat import uuid7
@@ -33,7 +34,7 @@ from meetai_agent.usecases.asking import Surroundings
 from meetai_agent.usecases.tell import Telling
 from meetai_contracts.approval import CalendarEvent
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM, DomainEvent
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 SECONDS = 30.0
 RETRO = CalendarEvent(
@@ -122,7 +123,7 @@ class Room:
 def livekit(stack_settings: StackSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One server for all of this; each test has a room of its own."""
     root = tmp_path_factory.mktemp("livekit")
-    with livekit_server(msgspec.structs.replace(stack_settings, root=root, ports=Ports.free())) as server:
+    with livekit_server(msgspec.structs.replace(stack_settings, root=root, ports=free_ports())) as server:
         yield server
 
 

@@ -15,11 +15,12 @@ from tests.integration.agent.test_worker_process import GREETING, heard, ids_of,
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.fixtures import _embedded_redis
+from tests.servers.ports import free_ports
 from tests.waiting import eventually, until, wait_until
 
 from meetai_contracts.transcript import TranscriptBatch
 from meetai_local.demo.participant import SimulatedParticipant
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 
 class Place:
@@ -77,7 +78,7 @@ async def begun(maya: SimulatedParticipant, place: Place) -> Meeting:
 def place(tmp_path_factory: pytest.TempPathFactory, stack_settings: StackSettings) -> Iterator[Place]:
     """One for all meetings of this file: a worker takes 10 s to start."""
     folder = tmp_path_factory.mktemp("agents")
-    settings = msgspec.structs.replace(stack_settings, root=folder / "livekit", ports=Ports.free())
+    settings = msgspec.structs.replace(stack_settings, root=folder / "livekit", ports=free_ports())
     with ExitStack() as stack:
         livekit = stack.enter_context(livekit_server(settings))
         redis = stack.enter_context(_embedded_redis(tmp_path_factory))

@@ -10,11 +10,13 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.servers.ports import free_ports
+
 from meetai_local.composition import Plan
 from meetai_local.console import Console
 from meetai_local.errors import StackError
 from meetai_local.part import Kind, Part
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 from meetai_local.stack import Stack
 
 # Says that it serves by a file, takes SIGTERM in good order, and has a child in a session of its own that ignores it.
@@ -73,7 +75,7 @@ async def compose(plan: Plan) -> tuple[Part, ...]:
 
 
 async def _main(root: Path) -> int:
-    stack = Stack(StackSettings(root=root, ports=Ports.free()), compose=compose, console=Console())
+    stack = Stack(StackSettings(root=root, ports=free_ports()), compose=compose, console=Console())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stack.request_stop)
     try:

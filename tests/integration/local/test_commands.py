@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.servers.ports import free_ports
+
 from meetai_local.app import _terminal_closed
 from meetai_local.settings import Ports
 
@@ -27,7 +29,7 @@ def _run(root: Path, command: str, **environment: str) -> subprocess.CompletedPr
 
 def test_up_exits_with_two_when_a_port_is_in_use(tmp_path: Path) -> None:
     """One line with the port, its holder and the setting; nothing has been started."""
-    ports = Ports.free()
+    ports = free_ports()
     settings = {Ports.setting(field): str(getattr(ports, field)) for field in Ports.__struct_fields__}
     with socket.create_server(("127.0.0.1", ports.agent)):
         done = _run(tmp_path, "up", **settings)

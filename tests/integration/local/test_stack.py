@@ -11,19 +11,20 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.integration.local.stand_ins import compose
+from tests.servers.ports import free_ports
 from tests.waiting import until
 
 from meetai_local import client_environment, lineage
 from meetai_local.console import Console
 from meetai_local.errors import AlreadyRunningError, PartFailedError, PortsInUseError
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 from meetai_local.stack import Stack
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> StackSettings:
     """A stack of its own."""
-    return StackSettings(root=tmp_path, ports=Ports.free())
+    return StackSettings(root=tmp_path, ports=free_ports())
 
 
 async def _crash(stack: Stack, part: str) -> None:
@@ -107,7 +108,7 @@ async def test_second_stack_is_refused_when_one_runs_in_the_same_folder(settings
     async with Stack(settings, compose=compose) as stack:
         pids = {part: stack.pid(part) for part in ("database", "web")}
         with pytest.raises(AlreadyRunningError, match=f"pid {os.getpid()}"):
-            async with Stack(msgspec.structs.replace(settings, ports=Ports.free()), compose=compose):
+            async with Stack(msgspec.structs.replace(settings, ports=free_ports()), compose=compose):
                 pass
         assert {part: stack.pid(part) for part in pids} == pids
         assert (settings.root / "env").exists()

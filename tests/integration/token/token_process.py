@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 from tests.servers.service_process import ServiceProcess
 
 from meetai_servicekit.auth import new_service_key

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 from tests.servers.service_process import ServiceProcess
 
 from meetai_contracts.api import Integrity, StoredLine, TranscriptPage

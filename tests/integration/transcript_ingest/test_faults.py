@@ -11,7 +11,8 @@ import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, environment, ingest
 from tests.integration.transcript_ingest.load import assert_everything_is_stored_once, load
-from tests.servers.embedded import EmbeddedServer, free_port
+from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.servers.embedded import free_port
+from tests.servers.ports import free_port
 from tests.servers.service_process import ServiceProcess
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, encoded, signed
 

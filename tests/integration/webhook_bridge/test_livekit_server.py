@@ -13,6 +13,7 @@ import pytest
 from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 from tests.integration.webhook_bridge.conftest import Shared
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_ports
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET
 from tests.waiting import wait_until
 
@@ -20,14 +21,14 @@ from meetai_local.console import Console
 from meetai_local.credentials import Credentials
 from meetai_local.servers import livekit
 from meetai_local.servers.livekit_program import ProgramSearch
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 
 @pytest.fixture
 def livekit_server(shared: Shared, stack_settings: StackSettings, tmp_path: Path) -> Iterator[EmbeddedServer]:
     """A server that signs with our key and delivers to the replica."""
     program = asyncio.run(ProgramSearch(stack_settings, run="tests", console=Console(None)).find())
-    ports = msgspec.structs.replace(Ports.free(), webhook_bridge=shared.replica.port)
+    ports = msgspec.structs.replace(free_ports(), webhook_bridge=shared.replica.port)
     credentials = msgspec.structs.replace(Credentials.new(), livekit_api_key=API_KEY, livekit_api_secret=API_SECRET)
     part = livekit.part(tmp_path / "livekit", ports=ports, credentials=credentials, program=program)
     with EmbeddedServer(part, url=f"http://127.0.0.1:{ports.livekit}") as server:

@@ -14,10 +14,11 @@ from tests.integration.webhook_bridge.bridge_process import bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
 from tests.integration.webhook_bridge.livekit_nodes import find_program, node
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_ports
 from tests.waiting import until
 
 from meetai_local.demo.participant import SimulatedParticipant
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 from meetai_local.speech import load_recording
 
 BACK_SECONDS = 60
@@ -38,7 +39,7 @@ async def test_the_agent_is_there_again_when_it_came_late_and_when_it_was_killed
 ) -> None:
     """No worker was there when it was sent for; then `kill -9` of its job. Each time it is sent for again, and transcribes."""
     program = await asyncio.to_thread(find_program, stack_settings)
-    ports = Ports.free()
+    ports = free_ports()
     extra = {
         "LIVEKIT_URL": f"ws://127.0.0.1:{ports.livekit}",
         "LIVEKIT_API_KEY": API_KEY,

@@ -11,9 +11,10 @@ from livekit.api import CreateRoomRequest, DeleteRoomRequest
 from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
 from tests.integration.webhook_bridge.livekit_nodes import find_program, livekit_api, node, present
+from tests.servers.ports import free_ports
 from tests.waiting import eventually, wait_until
 
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 PATIENCE_SECONDS = 60.0
 """It takes some 15 s: the lead is sought every 3 s, and a room may be away for the grace period."""
@@ -28,7 +29,7 @@ async def test_missed_end_is_told_once_when_the_leader_is_killed(
     tmp_path: Path, database_url: str, inngest: InngestStub, stack_settings: StackSettings
 ) -> None:
     """LiveKit's webhooks reach nobody at all; the meeting ends while nobody leads; the dead one comes back, and leads no more."""
-    ports = Ports.free()  # nothing listens where the webhooks go
+    ports = free_ports()  # nothing listens where the webhooks go
     extra = {"LIVEKIT_URL": f"ws://127.0.0.1:{ports.livekit}", "ROOM_GRACE_SECONDS": str(GRACE_SECONDS)}
 
     def rooms() -> dict[str, str | None]:

@@ -17,10 +17,11 @@ from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
 from tests.integration.webhook_bridge.livekit_nodes import find_program, livekit_api, node, present
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_ports
 from tests.unit.webhook_bridge.webhooks import metadata
 from tests.waiting import eventually
 
-from meetai_local.settings import Ports, StackSettings
+from meetai_local.settings import StackSettings
 
 GRACE_SECONDS = 8
 """Clients are back 3 s after a restart (FACTS), and somewhat later on a busy machine."""
@@ -91,7 +92,7 @@ def sites(tmp_path: Path, database_url: str, inngest: InngestStub, stack_setting
     with ExitStack() as stack:
 
         def make(redis: EmbeddedServer | None = None) -> Site:
-            nodes_ports = [Ports.free() for _ in range(2 if redis else 1)]
+            nodes_ports = [free_ports() for _ in range(2 if redis else 1)]
             asked = nodes_ports[-1].livekit  # a load balancer would find the one that lives
             extra = {"LIVEKIT_URL": f"ws://127.0.0.1:{asked}", "ROOM_GRACE_SECONDS": str(GRACE_SECONDS)}
             replica = stack.enter_context(bridge(tmp_path, database_url, inngest.url, extra=extra))

@@ -5,9 +5,7 @@ Every port and the root folder are settings, so that a test's stack runs beside 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,12 +34,6 @@ class Ports(Struct, frozen=True, kw_only=True):
     transcript_ingest: Port = 8103
     agent: Port = 8104
     post_meeting: Port = 8105
-
-    @classmethod
-    def free(cls) -> Ports:
-        """Ports that nothing uses at this moment, TCP and UDP."""
-        with ExitStack() as held:
-            return cls(**{name: _free_port(held) for name in cls.__struct_fields__})
 
     @staticmethod
     def setting(field: str) -> str:
@@ -107,17 +99,3 @@ def from_environment(environ: Mapping[str, str]) -> StackSettings:
         summary_environment={name: environ[name] for name in SUMMARY_PROVIDERS if environ.get(name)},
         agent_environment={name: environ[name] for name in AGENT_PROVIDERS if environ.get(name)},
     )
-
-
-def _free_port(held: ExitStack) -> int:
-    """A port that is free for both protocols; kept until `held` closes, so that the next one differs."""
-    while True:
-        tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        tcp.bind(("127.0.0.1", 0))
-        udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        port: int = tcp.getsockname()[1]
-        try:
-            udp.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return port
