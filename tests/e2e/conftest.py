@@ -29,7 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(stack_settings: StackSettings) -> AsyncIterator[Stack]:
     """The whole stack, in a folder of its own and on free ports; afterwards nothing of it may be running."""
-    settings = msgspec.structs.replace(stack_settings, ports=free_ports())  # other tests have run since those were chosen
+    settings = msgspec.structs.replace(
+        stack_settings, ports=free_ports()
+    )  # other tests have run since those were chosen
     async with Stack(settings) as running:
         yield running
     assert running.leftovers() == []
