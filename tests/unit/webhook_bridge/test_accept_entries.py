@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 from tests.unit.servicekit.fake_streams import FakeLog, FakeStream
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 from tests.waiting import until
 
 from meetai_servicekit.backoff import Backoff

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 
 from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError, StoreAwayError
 from meetai_webhook_bridge.domain.webhooks import Room, Webhook

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink
 from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 
 from meetai_contracts.events import DomainEvent
 from meetai_webhook_bridge.domain.delivery import MAX_ATTEMPTS

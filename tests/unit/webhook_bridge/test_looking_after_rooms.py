@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.webhook_bridge.fake_rooms import FakeRooms
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 from tests.unit.webhook_bridge.webhooks import metadata
 
 from meetai_servicekit.dispatches import DISPATCH_SETTLES_SECONDS

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.webhook_bridge.fakes import FakeClock, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock
 from tests.unit.webhook_bridge.inbox_suite import InboxSuite
 from tests.unit.webhook_bridge.ledger_suite import LedgerSuite
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 from tests.unit.webhook_bridge.rooms_suite import RoomsSuite
 
 

@@ -15,7 +15,8 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 from tests.unit.webhook_bridge.asgi import post
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 from tests.unit.webhook_bridge.webhooks import API_KEY, API_SECRET, claims, encoded, room_finished, signed
 
 from meetai_servicekit.http import create_http_service

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink, MemoryInbox
+from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink
 from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
+from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.health import NotReadyError
