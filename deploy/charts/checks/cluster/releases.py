@@ -18,20 +18,21 @@ PACKED: Final = ("deploy/charts", "deploy/observability")
 
 
 class Release(Struct, frozen=True):
-    """A release called `meetai` in one namespace."""
+    """A release of the umbrella in one namespace."""
 
     cluster: Cluster
     namespace: str
+    name: str = RELEASE
 
     def helm(self, command: str, *arguments: str | Path) -> str:
         """A command of Helm's on this release."""
         environment = os.environ | {"KUBECONFIG": self.cluster.kubeconfig}
         options = ["--namespace", self.namespace, f"--timeout={WAIT_SECONDS}s"]
-        return helm(command, RELEASE, *arguments, *options, seconds=WAIT_SECONDS + 60, env=environment)
+        return helm(command, self.name, *arguments, *options, seconds=WAIT_SECONDS + 60, env=environment)
 
     def pods(self, service: str) -> list[Manifest]:
         """A service's pods that aren't on their way out."""
-        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/name={service}"
+        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/name={service}"
         answer = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=selector)
         pods: list[Manifest] = answer.raise_for_status().json()["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
@@ -39,6 +40,13 @@ class Release(Struct, frozen=True):
     def images(self, service: str) -> set[str]:
         """What a service's pods run."""
         return {pod["spec"]["containers"][0]["image"] for pod in self.pods(service)}
+
+    def called(self, service: str) -> set[str]:
+        """The names of the pods that a service's address leads to."""
+        slices = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        answer = self.cluster.request("GET", slices, labelSelector=f"kubernetes.io/service-name={self.name}-{service}")
+        found = [endpoint for each in answer.raise_for_status().json()["items"] for endpoint in each["endpoints"] or []]
+        return {endpoint["targetRef"]["name"] for endpoint in found}
 
     def migrations(self) -> int:
         """How many migration Jobs have come to their end here, as the cluster's events tell; the Jobs themselves are gone."""

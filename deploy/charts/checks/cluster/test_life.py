@@ -11,10 +11,11 @@ import pytest
 from deploy.charts.checks.cluster.api import Cluster, wait_until
 from deploy.charts.checks.cluster.releases import Release, package, previous_package
 from deploy.charts.checks.layout import MATRIX, SERVICES
-from deploy.charts.checks.rendering import Manifest
+from deploy.charts.checks.rendering import HelmRefusedError, Manifest
 
 VALUES = f"--values={MATRIX / 'minimal.yaml'}"
 REPLICAS = 3
+pytestmark = pytest.mark.timeout(1200)  # Helm's own bounds come first, and say what they waited for
 RIGHTS = ("get secrets", "list pods", "create pods", "get configmaps", "update deployments.apps", "delete events")
 
 
@@ -43,6 +44,31 @@ def test_release_is_upgraded_rolled_back_and_leaves_nothing(
     wait_until(
         lambda: not nodes.left_in(release.namespace), f"nothing left, not even {nodes.left_in(release.namespace)}"
     )
+
+
+def test_upgrade_whose_migration_fails_changes_nothing(
+    nodes: Cluster, new_namespace: Callable[[], str], packages: Path
+) -> None:
+    """No pod is so much as restarted, by it or by the rollback after it; its Job is there to be read, until the next upgrade."""
+    release = Release(nodes, new_namespace())
+    jobs = f"/apis/batch/v1/namespaces/{release.namespace}/jobs"
+    release.helm("install", package(packages), VALUES, "--set=global.image.tag=before", "--wait")
+    pods = {service: names_of(release, service) for service in SERVICES}
+
+    nowhere = ("--set=webhook-bridge.pod.nodeSelector.there=none", "--set=webhook-bridge.migrations.deadlineSeconds=10")
+    with pytest.raises(HelmRefusedError, match="meetai-webhook-bridge-migrate"):
+        release.helm("upgrade", package(packages), VALUES, "--set=global.image.tag=broken", *nowhere, "--wait")
+    (failed,) = nodes.items(jobs)
+    assert "Failed" in {condition["type"] for condition in failed["status"]["conditions"]}
+    assert {service: names_of(release, service) for service in SERVICES} == pods
+
+    release.helm("rollback", "1", "--wait")
+    assert {service: names_of(release, service) for service in SERVICES} == pods
+
+    release.helm("upgrade", package(packages), VALUES, "--set=global.image.tag=now", "--wait")
+    wait_until(partial(runs_only, release, "webhook-bridge", "now"), "the new webhook-bridge alone")
+    assert nodes.items(jobs) == []
+    release.helm("uninstall", "--wait")
 
 
 @pytest.fixture(scope="module")
@@ -78,32 +104,56 @@ def test_pods_are_spread_over_nodes(installed: Release) -> None:
         assert len({pod["spec"]["nodeName"] for pod in installed.pods(service)}) == 2
 
 
+def test_another_release_beside_it_is_no_matter(installed: Release, packages: Path) -> None:
+    """Two in one namespace: each address leads to its own pods, and what goes with one is its own alone."""
+    cluster, namespace = installed.cluster, installed.namespace
+    before = set(cluster.left_in(namespace))
+    another = Release(cluster, namespace, name="another")
+    another.helm("install", package(packages), VALUES, "--wait")
+    for release in (installed, another):
+        wait_until(partial(is_called_itself, release, "token"), f"{release.name}'s own pods behind its address")
+    assert before < set(cluster.left_in(namespace))
+
+    another.helm("uninstall", "--wait")
+    wait_until(lambda: set(cluster.left_in(namespace)) == before, "what was there before, and no more")
+
+
 def test_drain_waits_for_the_budgets(installed: Release) -> None:
-    """Two pods of a service are on one node. Evicting one is allowed, the other not before the first is replaced elsewhere."""
+    """One pod of a service may be evicted, and no other before it is replaced; then a node is drained and all are whole."""
     cluster, pods = installed.cluster, f"/api/v1/namespaces/{installed.namespace}/pods"
-    cluster.request("PATCH", "/api/v1/nodes/node-1", {"spec": {"unschedulable": True}}).raise_for_status()
+    budgets = f"/apis/policy/v1/namespaces/{installed.namespace}/poddisruptionbudgets"
+
+    def evicted(name: str) -> bool:
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        answer = cluster.request("POST", f"{pods}/{name}/eviction", body)
+        assert answer.status_code in {201, 404, 429}
+        return answer.status_code != 429
+
+    def all_gone() -> bool:
+        return not [name for name in _on("node-1", cluster.items(pods)) if not evicted(name)] and not _on(
+            "node-1", cluster.items(pods)
+        )
+
+    wait_until(lambda: all(each["status"]["disruptionsAllowed"] == 1 for each in cluster.items(budgets)), "budgets")
     try:
+        _cordon(cluster, "node-1", "node-2")  # so that nothing is replaced yet
+        for service in SERVICES:
+            first, second, _ = (pod["metadata"]["name"] for pod in installed.pods(service))
+            assert evicted(first)
+            assert not evicted(second), f"two pods of {service} at once"
         # `kubectl drain` in its own words: a cordon, and evictions that are tried again while a budget forbids them.
-        refused = 0
-        there = _on("node-1", cluster.items(pods))
-        assert there
-
-        def all_gone() -> bool:
-            nonlocal refused
-            for name in _on("node-1", cluster.items(pods)):
-                body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-                answer = cluster.request("POST", f"{pods}/{name}/eviction", body)
-                assert answer.status_code in {201, 404, 429}
-                refused += answer.status_code == 429
-            return not _on("node-1", cluster.items(pods))
-
+        _cordon(cluster, "node-2", cordoned=False)
         wait_until(all_gone, "a node without our pods")
         for service in SERVICES:
             wait_until(partial(is_whole, installed, service), f"{service} whole again on the other node")
-        # Two pods of at least one service were there; their second eviction came before the first pod's successor was ready.
-        assert refused > 0
     finally:
-        cluster.request("PATCH", "/api/v1/nodes/node-1", {"spec": {"unschedulable": False}}).raise_for_status()
+        _cordon(cluster, "node-1", "node-2", cordoned=False)
+
+
+def _cordon(cluster: Cluster, *nodes: str, cordoned: bool = True) -> None:
+    for node in nodes:
+        path = f"/api/v1/nodes/{node}"
+        cluster.request("PATCH", path, {"spec": {"unschedulable": cordoned}}).raise_for_status()
 
 
 def _on(node: str, pods: list[Manifest]) -> list[str]:
@@ -114,6 +164,16 @@ def _on(node: str, pods: list[Manifest]) -> list[str]:
 def runs_only(release: Release, service: str, tag: str) -> bool:
     """Whether all pods of a service are of this image."""
     return release.images(service) == {f"meetai/{service}:{tag}"}
+
+
+def names_of(release: Release, service: str) -> set[str]:
+    """A service's pods by name."""
+    return {pod["metadata"]["name"] for pod in release.pods(service)}
+
+
+def is_called_itself(release: Release, service: str) -> bool:
+    """Whether a service's address leads to all of its release's pods, and to no others."""
+    return release.called(service) == names_of(release, service)
 
 
 def is_whole(release: Release, service: str) -> bool:
