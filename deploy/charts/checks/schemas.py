@@ -17,11 +17,34 @@ Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string"}
 TEXTS: Final[Schema] = {"type": "array", "items": {"type": "string", "minLength": 1}}
 TEXT_MAP: Final[Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
+LABELS: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "string",
+        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "maxLength": 63,
+    },
+}
 ANY_MAP: Final[Schema] = {"type": "object"}
 MAPS: Final[Schema] = {"type": "array", "items": {"type": "object"}}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 1}
 NAME: Final[Schema] = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
 KEY: Final[Schema] = {"type": "string", "pattern": "^[-._a-zA-Z0-9]*$", "maxLength": 253}
+IMAGE: Final[Schema] = {"type": "string", "pattern": "^[-a-zA-Z0-9._/:]*$"}
+TAG: Final[Schema] = {"type": "string", "pattern": "^([a-zA-Z0-9_][-a-zA-Z0-9._]*)?$", "maxLength": 128}
+HOST: Final[Schema] = {"type": "string", "pattern": r"^((\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
+QUANTITY: Final[Schema] = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|[MGT]i?)?$"},
+    ]
+}
+QUANTITIES: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"cpu": QUANTITY, "memory": QUANTITY, "ephemeral-storage": QUANTITY},
+    "patternProperties": {"/": QUANTITY},  # a device plugin's, as in `nvidia.com/gpu`
+}
 URL: Final[Schema] = {"type": "string", "pattern": r"^(https?://[^/?#\s]+.*)?$"}
 PORTS: Final[Schema] = {
     "type": "array",
@@ -40,20 +63,19 @@ PORTS: Final[Schema] = {
 
 BY_NAME: Final[dict[str, Schema]] = {
     "annotations": TEXT_MAP,
-    "labels": TEXT_MAP,
-    "dashboardLabels": TEXT_MAP,
-    "nodeSelector": TEXT_MAP,
+    "labels": LABELS,
+    "dashboardLabels": LABELS,
+    "nodeSelector": LABELS,
     "affinity": ANY_MAP,
     "timeouts": TEXT_MAP,
-    "requests": ANY_MAP,
-    "limits": ANY_MAP,
+    "requests": QUANTITIES,
+    "limits": QUANTITIES,
     "tolerations": MAPS,
     "parentRefs": MAPS,
     "callers": MAPS,
     "ingressControllers": MAPS,
     "to": MAPS,
     "ports": PORTS,
-    "hostnames": TEXTS,
     "pullSecrets": TEXTS,
     "existingSecret": NAME,
     "tlsSecret": NAME,
@@ -66,6 +88,13 @@ BY_NAME: Final[dict[str, Schema]] = {
     "signingKey": KEY,
     "openaiApiKey": KEY,
     "deepgramApiKey": KEY,
+    "className": NAME,
+    "priorityClassName": NAME,
+    "registry": IMAGE,
+    "repository": IMAGE,
+    "tag": TAG,
+    "host": HOST,
+    "hostnames": {"type": "array", "items": HOST},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "logLevel": {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]},

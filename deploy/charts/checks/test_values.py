@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import yaml
 from deploy.charts.checks.documents import undescribed_values
-from deploy.charts.checks.layout import CHARTS, INSTALLED, NOT_IN_CONFIG, ROOT, SERVICES, SETTINGS, UMBRELLA
-from deploy.charts.checks.rendering import HelmRefusedError, helm, matrix, of_kind, render, rendered_matrix
+from deploy.charts.checks.layout import CHARTS, INSTALLED, MATRIX, NOT_IN_CONFIG, ROOT, SERVICES, SETTINGS, UMBRELLA
+from deploy.charts.checks.rendering import NAMESPACE, HelmRefusedError, helm, matrix, of_kind, render, rendered_matrix
 from deploy.charts.checks.schemas import camel
 from deploy.charts.checks.written import main as write
 from msgspec import NODEFAULT
@@ -55,6 +55,12 @@ def test_umbrella_passes_lint_whatever_is_set(name: str) -> None:
         ("token", {"config.tokenTtlSeconds": "600"}, "tokenTtlSeconds"),
         ("token", {"config.livekitApiSecret": "x"}, "livekitApiSecret"),
         ("token", {"autoscaling.type": "keda"}, "type"),
+        ("token", {"image.tag": 2026.1}, "tag"),
+        ("token", {"image.repository": "meetai token"}, "repository"),
+        ("token", {"ingress.host": "https://tokens.example.org"}, "host"),
+        ("token", {"pod.nodeSelector": {"zone": "a b"}}, "zone"),
+        ("token", {"resources.requests.memmory": "1Gi"}, "memmory"),
+        ("token", {"resources.limits.memory": "1 GB"}, "memory"),
         ("webhook-bridge", {"inngest.eventKey": "evt key"}, "eventKey"),
         ("webhook-bridge", {"config.relayEvents": "room_started"}, "relayEvents"),
         ("transcript-ingest", {"database.url": "postgresql://me:secret@db/meetings"}, "url"),
@@ -88,6 +94,19 @@ def test_wrong_value_is_refused_by_name(chart: str, values: dict[str, Any], name
 def test_what_cannot_work_together_is_refused_in_words(chart: str, values: dict[str, Any], words: str) -> None:
     with pytest.raises(HelmRefusedError, match=words):
         render(chart, values)
+
+
+@pytest.mark.parametrize("release", ["meetai", "token", "a" * 53])
+def test_notes_name_services_that_there_are(release: str) -> None:
+    """However long a release's name is; resources' names have it cut."""
+    values = f"--values={MATRIX / 'minimal.yaml'}"
+    told = helm("install", release, CHARTS / UMBRELLA, values, "--dry-run=client", "--namespace", NAMESPACE)
+    manifests, notes = told.split("NOTES:")
+    services = set(re.findall(r"kind: Service\nmetadata:\n  name: (\S+)", manifests))
+    assert len(services) >= 3
+    named = set(re.findall(rf"http://([^.]+)\.{NAMESPACE}:", notes))
+    assert len(named) == 3
+    assert named <= services
 
 
 @pytest.mark.parametrize("service", SERVICES)
