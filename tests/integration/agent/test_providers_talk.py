@@ -24,7 +24,7 @@ from meetai_agent.domain.providers import ProviderAccess
 from meetai_contracts.room import AgentData
 from meetai_servicekit.secret import Secret
 
-ONE_RETRY = APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=0.5)
+ONE_RETRY = APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=2.0)
 MINUTES = AgentData(name="Minutes", instructions="")
 FAULTS = ["401", "429", "500", "hang", "cut", "garbage"]
 

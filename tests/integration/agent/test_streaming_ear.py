@@ -122,7 +122,7 @@ async def test_no_word_is_lost_or_doubled_when_a_stream_breaks(
     deepgram: DeepgramServer, fault: deepgram_listen.Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice in a row, then once more later: the audio that no final had come for goes to the next stream."""
-    monkeypatch.setattr(recogniser, "CONNECT", APIConnectOptions(max_retry=0, timeout=0.5))
+    monkeypatch.setattr(recogniser, "CONNECT", APIConnectOptions(max_retry=0, timeout=2.0))
     faults: list[deepgram_listen.Fault] = [fault, fault, "none", fault]
     deepgram.faults.extend(faults if fault != "hang" else [fault])
     audio, meter = Audio(REFERENCE.pcm), RecordingMeter()
