@@ -25,6 +25,7 @@ async def test_the_meeting_goes_on_when_the_sfu_is_killed_and_started_again(
 ) -> None:
     """Lines before and after are stored once each, and one agent serves, whoever was back first.
 
+    What was said while she had no connection may be stored without having been shown to her: live never holds up durable.
     Maya's token makes the room again with an agent if she is first; if the agent is, it goes on under the new sid.
     """
     with agent_process(tmp_path, livekit.url, redis_server.url, {"IDLE_PROCESSES": "2"}) as agent:
@@ -61,8 +62,11 @@ async def test_the_meeting_goes_on_when_the_sfu_is_killed_and_started_again(
 
         await eventually(closed, seconds=60)
         batches = await stored(redis_server.url, "restarted")
-        assert ids_of(batches)[: len(finals(maya))] == finals(maya)
-        assert len(set(ids_of(batches))) == len(ids_of(batches))
+        kept = ids_of(batches)
+        assert len(set(kept)) == len(kept)
+        assert [id_ for id_ in kept if id_ in finals(maya)] == finals(maya), (
+            "a line was shown and not stored, or in another order"
+        )
         assert batches[0].room_sid == first_sid
         opened = {batch.producer_id for batch in batches if batch.kind == "open"}
         assert len(agent.events("session_started")) == len(opened)

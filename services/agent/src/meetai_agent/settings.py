@@ -72,6 +72,12 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
         return missing_keys(chosen, values.keys())
 
     @property
+    def providers(self) -> dict[str, str]:
+        """What each of `STT`, `LLM` and `TTS` names, where it is used."""
+        spoken = {} if self.llm == "none" else {"LLM": self.llm, "TTS": self.tts}
+        return {"STT": self.stt, **spoken}
+
+    @property
     def provider_access(self) -> ProviderAccess:
         """What the providers' adapters are given."""
         return ProviderAccess(

@@ -7,6 +7,7 @@ they share in a process is in `JobProcess.userdata`.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 from collections.abc import AsyncGenerator
@@ -145,9 +146,7 @@ def create_server(settings: AgentSettings) -> AgentServer:
         load_fnc=partial(load_by_jobs, settings.max_jobs),
         load_threshold=1.0,
         num_idle_processes=settings.idle_processes,
-        preload_modules=[
-            __name__
-        ],  # imported once and shared: 27 MB less in each process; nothing in it begins at import
+        preload_modules=[f"{__name__}.before_fork"],
         session_end_timeout=SESSION_END_SECONDS,
         max_retry=NEVER_GIVE_UP,
         initialize_process_timeout=60.0,
@@ -159,9 +158,15 @@ def create_server(settings: AgentSettings) -> AgentServer:
     return server
 
 
+@functools.cache
+def job_settings() -> AgentSettings:
+    """The settings, read once: what the fork server has read its processes share (`before_fork`)."""
+    return load_or_exit(AgentSettings, os.environ)
+
+
 def prepare_process(process: JobProcess) -> None:
     """Make a job's process ready before there is a job: settings, logging, the recogniser's model, the voice."""
-    settings = load_or_exit(AgentSettings, os.environ)
+    settings = job_settings()
     configure_logging("agent", settings.log_level)
     keep_words_out_of_the_log()
     process.userdata["settings"] = settings

@@ -33,6 +33,11 @@ KEYS: Final[Mapping[str, str]] = {"openai": "openai_api_key", "deepgram": "deepg
 """The key that each provider needs, by its field in `ProviderAccess`."""
 
 
+def named(setting: str) -> list[str]:
+    """The providers that a setting such as `STT` names, in its order."""
+    return [name.strip().partition("/")[0] for name in setting.split(",")]
+
+
 def missing_keys(chosen: Mapping[str, str], given: Collection[str]) -> list[str]:
     """Keys that chosen providers need and that aren't given: `KEY: is required by SETTING=provider`, each key once.
 
@@ -42,8 +47,7 @@ def missing_keys(chosen: Mapping[str, str], given: Collection[str]) -> list[str]
     """
     problems: dict[str, str] = {}
     for setting, names in chosen.items():
-        for name in names.split(","):
-            provider = name.strip().partition("/")[0]
+        for provider in named(names):
             key = KEYS.get(provider)
             if key is not None and key not in given:
                 problems.setdefault(key, f"{key.upper()}: is required by {setting}={provider}/…")
