@@ -22,7 +22,10 @@ _FRAME_BYTES: Final = _FRAME_SAMPLES * 2
 _SILENCE: Final = bytes(_FRAME_BYTES)
 _LEAD_SECONDS: Final = 0.5
 """How far frames run ahead of their time, so that a busy machine doesn't starve the encoder; the source holds 1 s."""
-_CAPTURE_TIMEOUT_SECONDS: Final = 5.0
+_CAPTURE_TIMEOUT_SECONDS: Final = 15.0
+"""For one frame: an engine that takes none for so long has stalled."""
+_LATE_SECONDS: Final = 60.0
+"""How much longer than it lasts a recording may take: with ten busy processes a core, frames are taken seconds late."""
 
 
 class Spoken(Struct, frozen=True):
@@ -77,7 +80,7 @@ class Microphone:
         waiting_seconds = sum(len(queued.frames) for queued in self._queue) * _FRAME_SECONDS
         queued = _Queued(recording.pcm)
         self._queue.append(queued)
-        async with asyncio.timeout(waiting_seconds + recording.duration_seconds + _CAPTURE_TIMEOUT_SECONDS):
+        async with asyncio.timeout(waiting_seconds + recording.duration_seconds + _LATE_SECONDS):
             spoken = await queued.spoken
         await asyncio.sleep(max(0.0, spoken.ended_ms / 1000 - time.time()))
         return spoken
