@@ -35,7 +35,7 @@ BUGS ?=
 WORKERS ?= 2
 PYTEST ?=
 
-.PHONY: help setup setup-dev up down status demo test bench soak planted alerts check format docs charts charts-tools charts-write release version record clean
+.PHONY: help setup setup-dev up down status demo test bench soak images planted alerts check format docs charts charts-tools charts-write release version record clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: setup-dev ## Measure beside peers and print a table; asserts no time (BEN
 
 soak: setup-dev ## Hold a long meeting: is memory flat, is all that was shown stored? (MINUTES=30 SPEAKERS=4)
 	@.venv/bin/python -m tests.soak --minutes $(MINUTES) --speakers $(if $(filter file,$(origin SPEAKERS)),4,$(SPEAKERS))
+
+images: ## Build the services' images with Docker, and print their sizes (TAG=… PREFIX=… DOCKER_BUILD_ARGS=…)
+	@deploy/images/build
 
 planted: setup-dev ## Plant one bug at a time and show that the tests catch it (BUGS="word …" for some)
 	@.venv/bin/python -m tests.planted $(BUGS)

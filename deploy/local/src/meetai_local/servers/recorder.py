@@ -164,10 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def serve(port: int, folder: Path) -> ThreadingHTTPServer:
-    """A recorder on 127.0.0.1; the caller runs `serve_forever`."""
+def serve(port: int, folder: Path, *, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """A recorder; the caller runs `serve_forever`."""
     handler = type("Handler", (_Handler,), {"events": EventFile(folder), "functions": FunctionRunner()})
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    return ThreadingHTTPServer((host, port), handler)
 
 
 def main() -> None:
@@ -175,8 +175,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="another only within a container")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.folder).serve_forever()
+    serve(arguments.port, arguments.folder, host=arguments.host).serve_forever()
 
 
 if __name__ == "__main__":
