@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 from tests.servers.compose import Compose, make_environment
 from tests.servers.images import REPOSITORY, docker
+from tests.servers.ports import free_ports
 from tests.waiting import wait_until
 
 from meetai_local.settings import Ports
@@ -64,7 +65,7 @@ def composed(
     run = uuid.uuid4().hex[:8]
     prefix, tag = "meetai-tests/", run
     stand_in = f"{prefix}livekit-server:{run}"
-    ports = Ports.free()
+    ports = free_ports()
     env_file = make_environment(folder / "env", _settings(ports, prefix, tag))
     compose = Compose(
         env_file, name=f"meetai-tests-{run}", overrides=[_override(folder, stand_in, f"{prefix}token:{tag}")]

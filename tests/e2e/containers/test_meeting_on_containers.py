@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,16 +19,18 @@ from meetai_contracts.api import AgentRequest, StoredLine, TokenRequest
 from meetai_contracts.events import TRANSCRIPT_COMPLETED
 from meetai_local.demo.captions import HeardCaption
 from meetai_local.demo.engine import Engine
-from meetai_local.demo.measure import live_differences, word_error_rate
+from meetai_local.demo.measure import live_differences
+from meetai_local.demo.measure import word_error_rate as misheard
 from meetai_local.demo.outcome import EVENT_DEADLINE_SECONDS, Outcome, await_outcome
 from meetai_local.demo.participant import SimulatedParticipant
-from meetai_local.demo.verdict import MAX_SPEAKER_WORD_ERROR_RATE
 from meetai_local.inngest_events import received_events
 from meetai_local.speech import load_recording, load_script
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS)
 MEETING = "on containers"
 CAPTION_SECONDS = 60
+MAX_MISHEARD = 0.25
+"""Of ten words. The model makes no error here; a machine that has too much to do plays the recording with holes."""
 DRAIN_SECONDS = 90
 """Each is told to end its meetings at once, which takes seconds on an idle machine."""
 
@@ -64,13 +68,19 @@ async def held(deployment: Deployment) -> Held:
         async with SimulatedParticipant(engine, MEETING, request) as maya:
             await maya.wait_until_heard()
             await maya.say(load_recording(line.wav))
-            await until(lambda: any(heard.caption.final for heard in maya.captions), CAPTION_SECONDS)
+            with contextlib.suppress(TimeoutError):  # the test of what was said says which words are missing
+                await until(lambda: misheard(line.text, captioned(maya.captions)) <= MAX_MISHEARD, CAPTION_SECONDS)
             exits = {"agent": await terminated(deployment, "agent")}
         outcome = await await_outcome(engine, MEETING, received)
         await eventually(lambda: received(TRANSCRIPT_COMPLETED), seconds=EVENT_DEADLINE_SECONDS)
         completions = await received(TRANSCRIPT_COMPLETED)
     exits |= {name: await terminated(deployment, name) for name in deployment.services if name != "agent"}
     return Held(line.text, maya.captions, outcome, completions, exits)
+
+
+def captioned(captions: Sequence[HeardCaption]) -> str:
+    """The words of the final captions."""
+    return " ".join(heard.caption.text for heard in captions if heard.caption.final)
 
 
 async def terminated(deployment: Deployment, name: str) -> int:
@@ -80,7 +90,8 @@ async def terminated(deployment: Deployment, name: str) -> int:
 
 async def test_what_was_said_is_captioned_and_stored(held: Held) -> None:
     """By the model within the image, and the same line on both ways, read back over HTTP."""
-    assert word_error_rate(held.said, " ".join(line.text for line in held.lines)) <= MAX_SPEAKER_WORD_ERROR_RATE
+    stored = " ".join(line.text for line in held.lines)
+    assert misheard(held.said, stored) <= MAX_MISHEARD, stored
     assert live_differences(held.captions, held.lines) == ()
 
 
