@@ -19,8 +19,7 @@ from meetai_contracts.api import AgentRequest, StoredLine, TokenRequest
 from meetai_contracts.events import TRANSCRIPT_COMPLETED
 from meetai_local.demo.captions import HeardCaption
 from meetai_local.demo.engine import Engine
-from meetai_local.demo.measure import live_differences
-from meetai_local.demo.measure import word_error_rate as misheard
+from meetai_local.demo.measure import live_differences, word_error_rate
 from meetai_local.demo.outcome import EVENT_DEADLINE_SECONDS, Outcome, await_outcome
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.inngest_events import received_events
@@ -69,7 +68,9 @@ async def held(deployment: Deployment) -> Held:
             await maya.wait_until_heard()
             await maya.say(load_recording(line.wav))
             with contextlib.suppress(TimeoutError):  # the test of what was said says which words are missing
-                await until(lambda: misheard(line.text, captioned(maya.captions)) <= MAX_MISHEARD, CAPTION_SECONDS)
+                await until(
+                    lambda: word_error_rate(line.text, captioned(maya.captions)) <= MAX_MISHEARD, CAPTION_SECONDS
+                )
             exits = {"agent": await terminated(deployment, "agent")}
         outcome = await await_outcome(engine, MEETING, received)
         await eventually(lambda: received(TRANSCRIPT_COMPLETED), seconds=EVENT_DEADLINE_SECONDS)
@@ -91,7 +92,7 @@ async def terminated(deployment: Deployment, name: str) -> int:
 async def test_what_was_said_is_captioned_and_stored(held: Held) -> None:
     """By the model within the image, and the same line on both ways, read back over HTTP."""
     stored = " ".join(line.text for line in held.lines)
-    assert misheard(held.said, stored) <= MAX_MISHEARD, stored
+    assert word_error_rate(held.said, stored) <= MAX_MISHEARD, stored
     assert live_differences(held.captions, held.lines) == ()
 
 
