@@ -63,8 +63,9 @@ from meetai_servicekit.tracing import start_tracing
 
 NEVER_GIVE_UP: Final = 1_000_000
 """Attempts to reach LiveKit, at most 10 s apart; readiness tells meanwhile that there is no registration."""
-SESSION_END_SECONDS: Final = 75.0
-"""Above the session's own bounds: 5 s to tell decisions, 20 s for the last words and 30 s for the last flush."""
+SESSION_END_SECONDS: Final = 85.0
+"""Above the session's own bounds: 5 s to tell decisions, 40 s for the last words and 30 s for the last flush. Below the worker's
+90 s to close."""
 
 log = structlog.get_logger()
 
