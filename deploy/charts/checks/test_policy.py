@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from deploy.charts.checks.rendering import Manifest, matrix, of_kind, pod_of, rendered_matrix
@@ -122,18 +121,6 @@ def test_only_what_callers_need_is_led_to_from_outside() -> None:
         for route in of_kind(rendered_matrix(name), "HTTPRoute").values():
             led |= {match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]}
     assert led == {"/v1", "/livekit", "/webhooks", "/api/webhooks"}
-
-
-def test_scaling_and_replicas_are_set_by_one_hand() -> None:
-    """A Deployment that an autoscaler looks after names no number of its own, and has one autoscaler."""
-    for name in matrix():
-        manifests = rendered_matrix(name)
-        scalers: list[Any] = [*of_kind(manifests, "HorizontalPodAutoscaler").values()]
-        scalers += of_kind(manifests, "ScaledObject").values()
-        scaled = [scaler["spec"]["scaleTargetRef"]["name"] for scaler in scalers]
-        assert len(scaled) == len(set(scaled))
-        for deployment in of_kind(manifests, "Deployment").values():
-            assert (deployment["metadata"]["name"] in scaled) == ("replicas" not in deployment["spec"])
 
 
 def test_spools_fit_into_the_pods_local_storage() -> None:
