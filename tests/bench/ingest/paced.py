@@ -6,7 +6,6 @@ Speaks to Redis in bytes made beforehand, so that measuring takes little of the 
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
@@ -20,15 +19,17 @@ from tests.bench.servers import Servers
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 
 TICK_SECONDS = 0.001
+ANSWER_SECONDS = 30
 READ_BYTES = 64 * 1024
 
 
 def commit_latencies_ms(servers: Servers, replica: Worker, said: Said, *, entries_per_second: float) -> list[float]:
-    """Milliseconds from sending an entry to its COMMIT, in order of size."""
+    """Milliseconds from when an entry is due to be sent to its COMMIT, in order of size."""
+    sent = _Sender(servers, said)
     with redis.Redis.from_url(servers.redis_url) as client:
         client.delete(stream_key(0))
-    replica.begin(Order(1, len(said.entries)))
-    sent = _Sender(servers, said)
+        replica.begin(Order(1, len(said.entries)))
+        _wait_for_group(client)
     sent.run(entries_per_second)
     done = replica.finish()
     return sorted([(done.committed[entry_id] - at) * 1000 for entry_id, at in sent.times()])
@@ -39,46 +40,62 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
+def _wait_for_group(client: redis.Redis) -> None:
+    """Return when the replica reads: what piles up while a process starts is no load."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        if client.exists(stream_key(0)) and client.xinfo_groups(stream_key(0)):
+            return
+        time.sleep(0.01)
+    raise RuntimeError("the replica doesn't read")
+
+
 class _Sender:
     def __init__(self, servers: Servers, said: Said) -> None:
         url = urlsplit(servers.redis_url)
         self._socket = socket.create_connection((url.hostname or "", url.port or 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(ANSWER_SECONDS)
         self._commands = [_command("XADD", stream_key(0), "*", BATCH_FIELD, entry) for _, entry in said.entries]
-        self._sent_at: list[float] = []
-        self._replies = b""
+        self._due_at: list[float] = []
+        self._replies: list[bytes] = []
+        self._missing = 2 * len(self._commands)  # a reply is two lines: its length, the id
         self._socket.sendall(_command("AUTH", unquote(url.password or "")))
         if self._socket.recv(READ_BYTES) != b"+OK\r\n":
             raise RuntimeError("Redis refuses the password")
 
     def run(self, entries_per_second: float) -> None:
-        """Send everything, evenly, whatever the answers take."""
-        replies = threading.Thread(target=self._receive, name="replies")
-        replies.start()
+        """Send what is due at every tick, whatever the answers take; who is late catches up, and the lateness counts."""
         started = time.monotonic()
-        sent = 0
+        tick = sent = 0
         while sent < len(self._commands):
-            time.sleep(TICK_SECONDS)
-            due = min(len(self._commands), int((time.monotonic() - started) * entries_per_second))
+            tick += 1
+            due_at = started + tick * TICK_SECONDS
+            time.sleep(max(0.0, due_at - time.monotonic()))
+            due = min(len(self._commands), int(tick * TICK_SECONDS * entries_per_second))
             if due > sent:
-                self._sent_at += [time.monotonic()] * (due - sent)
+                self._due_at += [due_at] * (due - sent)
                 self._socket.sendall(b"".join(self._commands[sent:due]))
                 sent = due
-        replies.join(timeout=30)
+            self._take_replies(socket.MSG_DONTWAIT)
+        while self._missing:
+            self._take_replies(0)
         self._socket.close()
 
     def times(self) -> list[tuple[str, float]]:
-        """Each entry's id, and when it was sent."""
-        ids = [line.decode() for line in self._replies.split(b"\r\n")[1::2]]
-        return list(zip(ids, self._sent_at, strict=True))
+        """Each entry's id, and when it was due to be sent."""
+        ids = [line.decode() for line in b"".join(self._replies).split(b"\r\n")[1::2]]
+        return list(zip(ids, self._due_at, strict=True))
 
-    def _receive(self) -> None:
-        blocks: list[bytes] = []
-        missing = 2 * len(self._commands)  # a reply is two lines: its length, the id
-        while missing > 0 and (block := self._socket.recv(READ_BYTES)):
-            missing -= block.count(b"\n")
-            blocks.append(block)
-        self._replies = b"".join(blocks)
+    def _take_replies(self, flags: int) -> None:
+        try:
+            block = self._socket.recv(READ_BYTES, flags)
+        except BlockingIOError:
+            return
+        if not block:
+            raise RuntimeError("Redis has closed the connection")
+        self._missing -= block.count(b"\n")
+        self._replies.append(block)
 
 
 def _command(*words: str | bytes) -> bytes:

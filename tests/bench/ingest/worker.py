@@ -33,7 +33,7 @@ from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver
 from meetai_transcript_ingest.app import BACKOFF, SERVICE, TRUSTED_SECONDS
-from meetai_transcript_ingest.consumer import GROUP, unpack_set
+from meetai_transcript_ingest.consumer import GARBAGE_THRESHOLD, GROUP, joined, unpack_set
 from meetai_transcript_ingest.usecases import StoreEntries
 
 
@@ -115,6 +115,7 @@ async def consume(database_url: str, redis_url: str, order: Order) -> Done:
             observer=observer,
             sleep=asyncio.sleep,
             monotonic=time.monotonic,
+            join=joined,
         )
         works |= consumer.works()
     async with writers:
@@ -135,6 +136,7 @@ def main() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         gc.freeze()  # as the service does when it has started
+        gc.set_threshold(GARBAGE_THRESHOLD)
         for line in sys.stdin:
             order = msgspec.json.decode(line, type=Order)
             done = uvloop.run(consume(os.environ["DATABASE_URL"], os.environ["REDIS_URL"], order))

@@ -58,11 +58,11 @@ class FakeStream:
         with self._answering(needs_group=False):
             self._log.has_group = True
 
-    async def read(self) -> tuple[Arrival, ...]:
+    async def read(self, *, wait: bool = True) -> tuple[Arrival, ...]:
         with self._answering():
             fresh = self._fresh()
             self.has_more = False
-        if not fresh:
+        if not fresh and wait:
             self._log.arrived.clear()
             try:
                 async with asyncio.timeout(self._block_seconds):

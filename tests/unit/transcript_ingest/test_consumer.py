@@ -3,87 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import date
-from functools import partial
 
 import pytest
 from tests.unit.servicekit.fake_streams import FakeLog, FakeStream
-from tests.unit.transcript_ingest.fakes import FakeObserver, FakeStore
+from tests.unit.transcript_ingest.consuming import Rig, stored_seqs
+from tests.unit.transcript_ingest.fakes import FakeStore
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import until
 
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.patience import Patience
-from meetai_servicekit.streams import StreamConsumer
 from meetai_servicekit.streams import consumer as consumer_module
 from meetai_servicekit.streams.consumer import STALLED_SECONDS
-from meetai_transcript_ingest.adapters.copy_rows import lay_out
-from meetai_transcript_ingest.consumer import unpack_set
 from meetai_transcript_ingest.upkeep import keep_partitions_ahead
-from meetai_transcript_ingest.usecases import StoreEntries
-
-
-class Rig:
-    """A consumer of a fake stream into a fake store. Its sleeps last as long as the test says."""
-
-    def __init__(self, log: FakeLog, store: FakeStore, *, name: str = "me", count: int = 250) -> None:
-        self.log, self.store, self.observer = log, store, FakeObserver()
-        self.now = 1000.0
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
-        self.stream = FakeStream(log, name, count=count, block_seconds=0.005)
-        patience = Patience(Backoff(0.2, 3.0), sleep=self._brief, random=lambda: 0.5, observer=self.observer)
-        monotonic = lambda: self.now  # noqa: E731 - a property of the rig
-        self.consumer = StreamConsumer(
-            self.stream,
-            partial(unpack_set, lay_out=lay_out),
-            StoreEntries(store, patience=patience, observer=self.observer, monotonic=monotonic, unix_seconds=time.time),
-            patience=patience,
-            observer=self.observer,
-            sleep=self.sleep,
-            monotonic=monotonic,
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        self._sleepers.append((self.now + seconds, woken))
-        await woken.wait()
-
-    async def pass_time(self, seconds: float) -> None:
-        """Move both clocks on by whole seconds, waking who is due after each."""
-        for _ in range(int(seconds)):
-            self.now += 1
-            self.log.now_ms += 1000
-            due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self.now]
-            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self.now]
-            for _, woken in due:
-                woken.set()
-            await asyncio.sleep(0.002)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[list[asyncio.Task[None]]]:
-        tasks = [asyncio.create_task(work(), name=name) for name, work in self.consumer.works().items()]
-        try:
-            yield tasks
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _brief(self, _seconds: float) -> None:
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 def rig() -> Rig:
     return Rig(FakeLog(), FakeStore())
-
-
-async def stored_seqs(store: FakeStore) -> list[int]:
-    store.away = False
-    return [line.seq for line in await store.lines_after("standup", None, 10_000)]
 
 
 async def test_two_sets_are_held_and_no_more_when_the_store_is_away() -> None:
@@ -100,23 +39,6 @@ async def test_two_sets_are_held_and_no_more_when_the_store_is_away() -> None:
         rig.store.away = False
         await until(lambda: len(rig.log.acknowledged) == 20)
     assert await stored_seqs(rig.store) == list(range(1, 21))
-
-
-async def test_all_that_came_meanwhile_is_one_set_when_the_stream_was_empty() -> None:
-    """Nothing is read ahead of a write where there was nothing more: each entry then waits for one write at most."""
-    rig = Rig(FakeLog(), FakeStore())
-    producer = Producer()
-    rig.store.away = True
-    async with rig.running():
-        rig.log.put(producer.say(1))
-        await until(lambda: rig.observer.postponed_work)
-        for _ in range(7):
-            rig.log.put(producer.say(1))
-        await until(lambda: len(rig.observer.postponed_work) > 3)
-        assert len(rig.log.pending) == 1
-        rig.store.away = False
-        await until(lambda: len(rig.log.acknowledged) == 8)
-    assert [entries for entries, _ in rig.observer.committed_sets] == [1, 7]
 
 
 async def test_claim_is_kept_when_the_store_is_away_for_a_minute() -> None:

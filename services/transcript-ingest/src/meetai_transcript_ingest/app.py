@@ -49,7 +49,7 @@ from meetai_transcript_ingest.adapters.postgres_wakeups import PostgresWakeups
 from meetai_transcript_ingest.adapters.prometheus import PrometheusObserver, PrometheusReadingObserver
 from meetai_transcript_ingest.adapters.prometheus_search import PrometheusSearchObserver
 from meetai_transcript_ingest.adapters.redis_events import RedisEventsStream
-from meetai_transcript_ingest.consumer import GROUP, unpack_set
+from meetai_transcript_ingest.consumer import GARBAGE_THRESHOLD, GROUP, joined, unpack_set
 from meetai_transcript_ingest.domain.intake import Delivery
 from meetai_transcript_ingest.http.dead_letters import dead_letter_routes
 from meetai_transcript_ingest.http.erasure import erasure_routes
@@ -134,6 +134,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
             observer=observer,
             sleep=asyncio.sleep,
             monotonic=time.monotonic,
+            join=joined,
         )
         for shard in shards
     ]
@@ -261,7 +262,7 @@ def _serve(settings: IngestSettings) -> int:
     configure_logging(SERVICE, settings.log_level)
     fate = ProcessFate()
     app, drain = create_app(settings, fate)
-    gc.freeze()  # all this stays; to search it for garbage again and again costs the write path
+    gc.set_threshold(GARBAGE_THRESHOLD)
     return serve(app, host=settings.host, port=settings.port, fate=fate, drain=drain)
 
 

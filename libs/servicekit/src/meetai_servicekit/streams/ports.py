@@ -65,8 +65,8 @@ class EntryStream(Protocol):
     async def join(self) -> None:
         """Make the group, from the stream's start, unless it is there."""
 
-    async def read(self) -> tuple[Arrival, ...]:
-        """Entries that no consumer has had, as soon as there are any; none after a while without."""
+    async def read(self, *, wait: bool = True) -> tuple[Arrival, ...]:
+        """Entries that no consumer has had, as soon as there are any; none after a while without, or at once without `wait`."""
 
     async def reclaim(self, in_hand: Collection[str]) -> Reclaimed:
         """Take over entries that nobody has confirmed or kept for a while, but for those `in_hand`."""

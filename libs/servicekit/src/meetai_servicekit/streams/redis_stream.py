@@ -145,11 +145,11 @@ class RedisEntryStream:
                 if not str(error).startswith("BUSYGROUP"):  # another replica was faster
                     raise
 
-    async def read(self) -> tuple[Arrival, ...]:
+    async def read(self, *, wait: bool = True) -> tuple[Arrival, ...]:
         """See `EntryStream.read`. A backlog is read in several rounds, each as small as READ_COUNT and READ_BYTES say."""
         with redis_errors_translated():
             asked = self._count
-            found = arrivals = await self._read_round(block_ms=BLOCK_MS)
+            found = arrivals = await self._read_round(block_ms=BLOCK_MS if wait else None)
             size = self._read_bytes
             while len(arrivals) == asked and len(found) < self._set_entries and size + self._read_bytes <= READ_BYTES:
                 asked = self._count

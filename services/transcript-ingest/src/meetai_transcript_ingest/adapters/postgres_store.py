@@ -8,7 +8,7 @@ dead-lettered (FACTS, PostgreSQL: 90 % of a raw COPY, where ON CONFLICT alone re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -20,6 +20,7 @@ from psycopg.rows import TupleRow
 
 from meetai_servicekit.postgres import Pool
 from meetai_transcript_ingest.adapters.copy_rows import copy_blocks
+from meetai_transcript_ingest.adapters.copying import copy
 from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_translated
 from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
@@ -64,18 +65,24 @@ class PostgresLineStore:
         """See `LineStore.commit`."""
         with postgres_errors_translated():
             async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
-                written = await self.write(connection, parcels, letters)
+                written = await self.write(connection, parcels, letters, commits=True)
                 await note_endings(connection, written.rooms)
                 return written.outcome
 
-    async def write(self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Written:
-        """Everything of a commit but its end. Must be the first in its transaction, which it may start again."""
+    async def write(
+        self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter], *, commits: bool = False
+    ) -> Written:
+        """Everything of a commit but its end. Must be the first in its transaction, which it may start again.
+
+        With `commits` it may end the transaction as well, where no room is left to be noted.
+        """
         ordered = in_write_order(parcels)
         begun = await self._begin(connection, ordered, letters)
         await self._bury(connection, begun.letters)
         try:
             if begun.lines:
-                await _copy(connection, "copy_lines", copy_blocks(begun.parcels, begun.first_positions))
+                blocks = copy_blocks(begun.parcels, begun.first_positions)
+                await copy(connection, QUERIES["copy_lines"], blocks, commits=commits and not begun.rooms)
         except UniqueViolation:
             await connection.rollback()
             return await self._write_carefully(connection, await self._begin(connection, ordered, letters))
@@ -92,7 +99,7 @@ class PostgresLineStore:
     async def _write_carefully(self, connection: Connection, begun: _Begun) -> Written:
         """Write a set some of whose ids are taken."""
         await connection.execute(QUERIES["make_staging"])
-        await _copy(connection, "copy_staged", copy_blocks(begun.parcels, begun.first_positions))
+        await copy(connection, QUERIES["copy_staged"], copy_blocks(begun.parcels, begun.first_positions))
         stored = (await connection.execute(QUERIES["insert_staged"])).rowcount
         differing = set(await (await connection.execute(QUERIES["conflicting_lines"])).fetchall())
         conflicts: list[DeadLetter] = []
@@ -177,12 +184,6 @@ def _ending(parcels: Sequence[Parcel], closed: Mapping[UUID, str]) -> frozenset[
         return frozenset()
     known = [parcel.declaration for parcel in parcels if parcel.lines or parcel.declaration.closed]
     return frozenset(closed[about.producer_id] for about in known if about.producer_id in closed)
-
-
-async def _copy(connection: Connection, query: str, blocks: Iterable[bytes]) -> None:
-    async with connection.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
-        for block in blocks:
-            await copy.write(block)
 
 
 def _multirange(ranges: Sequence[tuple[int, int]]) -> str:

@@ -41,8 +41,10 @@ class StoreEntries:
         self._unix_seconds = unix_seconds
         self._tracer = tracer
 
-    async def __call__(self, stream: EntryStream, delivery: Delivery) -> None:
-        """Store and acknowledge. Returns when that is done, however long a server is away.
+    async def __call__(
+        self, stream: EntryStream, delivery: Delivery, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
+        """Store, say so, and acknowledge. Returns when that is done, however long a server is away.
 
         Raises:
             UnstorableError: a dead letter was refused.
@@ -51,6 +53,7 @@ class StoreEntries:
         with consuming_span(self._tracer, "transcript.commit", delivery.traceparents, about) as span:
             outcome = await self._commit(stream, delivery)
             span.set_attribute("meetai.lines", outcome.lines)
+        on_stored()
         await self._patience.insist("acknowledge", lambda: stream.acknowledge(delivery.entry_ids))
 
     async def _commit(self, stream: EntryStream, delivery: Delivery) -> Committed:

@@ -38,13 +38,16 @@ class AcceptEntries:
         self._measures = measures
         self._wake_relay = wake_relay
 
-    async def __call__(self, stream: EntryStream, entries: Sequence[StreamEntry]) -> None:
-        """Store, acknowledge, and wake the relay. Returns when that is done, however long a server is away.
+    async def __call__(
+        self, stream: EntryStream, entries: Sequence[StreamEntry], on_stored: Callable[[], None] = lambda: None
+    ) -> None:
+        """Store, say so, acknowledge, and wake the relay. Returns when that is done, however long a server is away.
 
         Raises:
             RejectError: not even the bytes of an entry can be stored; it stays pending.
         """
         new = await self._store(entries)
+        on_stored()
         await self._patience.insist("acknowledge", partial(stream.acknowledge, [entry.entry_id for entry in entries]))
         self._measures.entries_accepted("new", new)
         self._measures.entries_accepted("duplicate", len(entries) - new)
