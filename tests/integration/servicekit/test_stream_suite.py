@@ -139,6 +139,16 @@ async def test_read_returns_as_soon_as_an_entry_comes(server: Server) -> None:
         assert ids(await reading) == [entry_id]
 
 
+async def test_nothing_is_waited_for_when_a_reader_only_looks(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given what is there, and nothing where there is nothing; a read that waits would come to the socket's timeout."""
+    monkeypatch.setattr("meetai_servicekit.streams.redis_stream.BLOCK_MS", 60_000)
+    stream = server.consumer("one")
+    await stream.join()
+    assert await stream.read(wait=False) == ()
+    entry_id = await server.put(b"1")
+    assert ids(await stream.read(wait=False)) == [entry_id]
+
+
 async def test_stream_says_whether_a_read_has_emptied_it(server: Server) -> None:
     """A read that brings as much as it may has probably left something; a smaller one has not."""
     stream = server.consumer("one")

@@ -17,8 +17,8 @@ from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
 from meetai_transcript_ingest.consumer import GROUP
 
 KEY = stream_key(0)
-COMMIT = b"COMMIT\x00"
-"""The end of a transaction, not the `ON COMMIT` of the staging table."""
+COMMIT = b"\xff\xffc\x00\x00\x00\x04"
+"""The last row's end and CopyDone: the COMMIT is in the statement before, and the server goes on to it by itself."""
 COPY = b"COPY "
 """Nothing but the storing of lines copies."""
 ROWS = b" of meeting "
