@@ -107,6 +107,10 @@ def code(images: list[str]) -> None:
         service.parent.mkdir()
         service.write_text(SERVICE.format(module=f"meetai_{image.removesuffix('-local').replace('-', '_')}"))
         service.chmod(0o755)
+        if image.startswith("agent"):
+            spool = tree / "spool"  # a volume that is made on it takes its mode: the agent isn't root
+            spool.mkdir()
+            spool.chmod(0o1777)
         compile_all(tree, {})
         forget_times(tree)
 

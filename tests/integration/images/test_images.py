@@ -76,7 +76,17 @@ def test_service_is_nobody_when_no_user_is_named(seen: Mapping[str, Any], built:
     """By number, so that Kubernetes can see that it isn't root; and what everybody may write is all that it may."""
     assert seen[name]["user"] == [65532, 65532]
     assert inspected(built[name])["Config"]["User"] == "65532:65532"
-    assert set(seen[name]["writable"]) <= {"/tmp", "/var/tmp", "/run/lock"}
+    spool = {"/spool"} if name.startswith("agent") else set()
+    assert set(seen[name]["writable"]) - {"/tmp", "/var/tmp", "/run/lock"} == spool
+
+
+def test_agent_writes_its_spool_when_a_new_volume_is_mounted_there(built: Mapping[str, str]) -> None:
+    """A volume belongs to root unless the image says otherwise; then a killed agent's lines would be lost with its memory."""
+    written = "import pathlib; pathlib.Path('/spool/line').write_text('')"
+    python = ("--entrypoint", "/opt/meetai/bin/python")
+    docker(
+        "run", "--rm", "--read-only", "--cap-drop", "ALL", "--volume", "/spool", *python, built["agent"], "-c", written
+    )
 
 
 @EACH
