@@ -45,6 +45,20 @@ class ComposedService:
         """Whether its health check in the compose file says so."""
         return docker("inspect", "--format", "{{.State.Health.Status}}", self._container).strip() == "healthy"
 
+    def crash(self) -> None:
+        """SIGKILL from outside its container, and wait until Compose's restart policy has brought it back, well."""
+        restarts = self._restarts()
+        docker(
+            "run", "--rm", "--pid", "host", PYTHON_IMAGE, "python", "-c", f"import os; os.kill({self._process()}, 9)"
+        )
+        wait_until(lambda: self._restarts() > restarts and self.is_healthy(), seconds=HEALTHY_SECONDS)
+
+    def _restarts(self) -> int:
+        return int(docker("inspect", "--format", "{{.RestartCount}}", self._container))
+
+    def _process(self) -> int:
+        return int(docker("inspect", "--format", "{{.State.Pid}}", self._container))
+
     def terminate(self, *, seconds: float) -> int:
         """SIGTERM, and SIGKILL after that time; returns the exit code."""
         docker("stop", "--time", str(int(seconds)), self._container)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -36,10 +36,12 @@ class Deployment(Struct, frozen=True):
     Attributes:
         env: What a client needs.
         services: By name.
+        crash: Kills one and waits until its restart policy has brought it back; None where there is no such policy.
     """
 
     env: Mapping[str, str]
     services: Mapping[str, Service]
+    crash: Callable[[str], None] | None = None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["one by one", "composed"])
@@ -56,7 +58,7 @@ async def deployment(
             search = ProgramSearch(settings_in(folder / "search"), run="tests", console=Console(None))
             program = Path((await search.find()).command[0])
             env, services = running.enter_context(composed(built, program, folder))
-            yield Deployment(env, services)
+            yield Deployment(env, services, crash=lambda name: services[name].crash())
         else:
             env, serving = await running.enter_async_context(confined(built, folder))
             yield Deployment(env, serving)

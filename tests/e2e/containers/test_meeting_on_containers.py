@@ -55,7 +55,7 @@ class Held(Struct):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def held(deployment: Deployment) -> Held:
-    """Maya says a line; the agent is told to end while she is there; she leaves; then the others are told to end."""
+    """Maya says a line; Compose brings two services back that were killed; the agent is told to end while she is there; she leaves; then the others are told to end."""
     line = load_script().lines[0]
     request = TokenRequest(
         user_id="maya",
@@ -71,6 +71,9 @@ async def held(deployment: Deployment) -> Held:
                 await until(
                     lambda: word_error_rate(line.text, captioned(maya.captions)) <= MAX_MISHEARD, CAPTION_SECONDS
                 )
+            if crash := deployment.crash:
+                for name in ("transcript-ingest", "webhook-bridge"):
+                    await asyncio.to_thread(crash, name)
             exits = {"agent": await terminated(deployment, "agent")}
         outcome = await await_outcome(engine, MEETING, received)
         await eventually(lambda: received(TRANSCRIPT_COMPLETED), seconds=EVENT_DEADLINE_SECONDS)
