@@ -5,6 +5,7 @@ Speaks to Redis in bytes made beforehand, so that measuring takes little of the 
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Sequence
@@ -55,7 +56,6 @@ class _Sender:
         url = urlsplit(servers.redis_url)
         self._socket = socket.create_connection((url.hostname or "", url.port or 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.settimeout(ANSWER_SECONDS)
         self._commands = [_command("XADD", stream_key(0), "*", BATCH_FIELD, entry) for _, entry in said.entries]
         self._due_at: list[float] = []
         self._replies: list[bytes] = []
@@ -77,9 +77,9 @@ class _Sender:
                 self._due_at += [due_at] * (due - sent)
                 self._socket.sendall(b"".join(self._commands[sent:due]))
                 sent = due
-            self._take_replies(socket.MSG_DONTWAIT)
-        while self._missing:
             self._take_replies(0)
+        while self._missing:
+            self._take_replies(ANSWER_SECONDS)
         self._socket.close()
 
     def times(self) -> list[tuple[str, float]]:
@@ -87,13 +87,13 @@ class _Sender:
         ids = [line.decode() for line in b"".join(self._replies).split(b"\r\n")[1::2]]
         return list(zip(ids, self._due_at, strict=True))
 
-    def _take_replies(self, flags: int) -> None:
-        try:
-            block = self._socket.recv(READ_BYTES, flags)
-        except BlockingIOError:
+    def _take_replies(self, wait_seconds: float) -> None:
+        readable, _, _ = select.select([self._socket], [], [], wait_seconds)
+        block = self._socket.recv(READ_BYTES) if readable else b""
+        if not readable and not wait_seconds:
             return
         if not block:
-            raise RuntimeError("Redis has closed the connection")
+            raise RuntimeError("Redis answers no more")
         self._missing -= block.count(b"\n")
         self._replies.append(block)
 
