@@ -58,7 +58,7 @@ from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metad
 from meetai_servicekit.background import ProcessFate, running
 from meetai_servicekit.logging import configure_logging
 from meetai_servicekit.server import serve
-from meetai_servicekit.settings import exit_with_problems, load_or_exit
+from meetai_servicekit.settings import exit_with_problems, load, load_or_exit
 from meetai_servicekit.tracing import start_tracing
 
 NEVER_GIVE_UP: Final = 1_000_000
@@ -161,8 +161,12 @@ def create_server(settings: AgentSettings) -> AgentServer:
 
 @functools.cache
 def job_settings() -> AgentSettings:
-    """The settings, read once: what the fork server has read its processes share (`before_fork`)."""
-    return load_or_exit(AgentSettings, os.environ)
+    """The settings, read once: what the fork server has read its processes share (`before_fork`).
+
+    Raises:
+        SettingsError: They are wrong, which the worker has told before it started a process.
+    """
+    return load(AgentSettings, os.environ)
 
 
 def prepare_process(process: JobProcess) -> None:

@@ -14,9 +14,11 @@ from livekit import local_inference
 
 from meetai_agent.adapters.providers.modules import provider_modules
 from meetai_agent.app import job_settings
+from meetai_servicekit.settings import SettingsError
 
 # The detector's weights, 2 MB. The framework would load them only with the 244 MB of another model (ipc/_preload.py at 1.8.9).
 local_inference.init_vad()
-for module in provider_modules(job_settings().providers):
-    with suppress(Exception):  # the process that needs it says what is wrong with it
-        import_module(module)
+with suppress(SettingsError):  # the worker has named them; here somebody only imports this
+    for module in provider_modules(job_settings().providers):
+        with suppress(Exception):  # the process that needs it says what is wrong with it
+            import_module(module)
