@@ -66,9 +66,10 @@ class Bench:
 
     def rows(self) -> Iterator[Row]:
         """Everything, a row as soon as it is there."""
-        yield self.beside_psql(connections=2, goal=0.9)
-        beside_one = self.beside_psql(connections=1, goal=0.65)
+        yield self.beside_psql(connections=2, copies=1, goal=0.9)
+        beside_one = self.beside_psql(connections=1, copies=1, goal=0.65)
         yield beside_one
+        yield self.beside_psql(connections=2, copies=2)
         yield self.beside_per_message()
         # The issue's 1,000 comes from 125 lines/s that FACTS measured "a flush at a time".
         yield self.beside_jsonb("10 at a time", LINES_A_BATCH, goal=1_000)
@@ -77,10 +78,10 @@ class Bench:
         yield self.beside_empty_table()
         yield from self.reading()
 
-    def beside_psql(self, *, connections: int, goal: float) -> Row:
-        """A prefilled stream to committed rows, and psql's copy of the same rows."""
+    def beside_psql(self, *, connections: int, copies: int, goal: float | None = None) -> Row:
+        """A prefilled stream to committed rows, and the same rows from a file by psql, or divided between several at once."""
         self.drain(connections)  # warm, and what the peer copies
-        files = self.psql.save_rows(self.said.meetings, connections=connections)
+        files = self.psql.save_rows(self.said.meetings, connections=copies)
 
         def copy() -> float:
             self.database.empty()
@@ -88,7 +89,8 @@ class Bench:
 
         mine, theirs = alternate(self.scale.repeat, lambda: self.drain(connections), copy)
         title = f"prefilled stream → rows, {connections} connection{'s' if connections > 1 else ''}"
-        return compared(title, Figure("ours", RATE, mine), Figure("psql \\copy", RATE, theirs), goal=goal)
+        peer = Figure("psql \\copy" if copies == 1 else f"{copies} psql \\copy at once", RATE, theirs)
+        return compared(title, Figure("ours", RATE, mine), peer, goal=goal)
 
     def beside_per_message(self) -> Row:
         """A prefilled stream to committed rows, and a consumer that takes one message at a time."""
