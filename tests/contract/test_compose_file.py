@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ from msgspec import Struct
 from tests.servers.compose import COMPOSE_FILE, Compose, make_environment
 
 from meetai_agent.settings import AgentSettings
+from meetai_agent.worker import CLOSE_SECONDS
+from meetai_servicekit.server import GRACEFUL_SECONDS
 from meetai_servicekit.settings import load
 from meetai_token.settings import TokenSettings
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
@@ -102,6 +105,22 @@ def test_every_image_is_pinned(services: Mapping[str, Any]) -> None:
         assert not service["image"].endswith(":latest"), name
 
 
+def seconds_of(duration: str) -> int:
+    """A duration as `docker compose config` writes it: `180s`, `3m0s`."""
+    return sum(
+        int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in re.findall(r"(\d+)([hms])", duration)
+    )
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_grace_is_longer_than_what_ending_takes(services: Mapping[str, Any], name: str) -> None:
+    """Else Docker kills an agent while its meetings' last words are recognised."""
+    needed = float(GRACEFUL_SECONDS)
+    if "DRAIN_SECONDS" in told(services[name]):
+        needed += int(told(services[name])["DRAIN_SECONDS"]) + CLOSE_SECONDS
+    assert seconds_of(services[name]["stop_grace_period"]) > needed
+
+
 def test_missing_secret_is_named_when_there_is_no_environment(tmp_path: Path) -> None:
     """There is no default password to forget."""
     empty = tmp_path / "empty"
@@ -109,6 +128,29 @@ def test_missing_secret_is_named_when_there_is_no_environment(tmp_path: Path) ->
     config = Compose(empty).run("config")
     assert config.returncode != 0
     assert "run deploy/compose-env" in config.stderr
+
+
+def test_shell_reads_what_the_example_says(tmp_path: Path) -> None:
+    """All of it, uncommented: `. deploy/.env` is how one gets at the key."""
+    example = COMPOSE_FILE.with_name("compose.env.example").read_text(encoding="utf-8")
+    lines, file = re.findall(r"^#?([A-Z_]+=.*)$", example, flags=re.MULTILINE), tmp_path / "env"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    read = subprocess.run(
+        ["sh", "-euc", '. "$1"; printf "%s|%s" "$LIVEKIT_ARGS" "$INNGEST_ARGS"', "sh", file],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert read.stdout == "--node-ip 192.168.1.20|--sdk-url http://host.docker.internal:3000/api/inngest"
+
+
+def test_compose_reads_arguments_that_are_quoted(tmp_path: Path) -> None:
+    """As two, without the quotes."""
+    environment = make_environment(tmp_path / ".env", 'LIVEKIT_ARGS="--node-ip 192.168.1.20"\n')
+    config = msgspec.yaml.decode(Compose(environment).must("config"))
+    command = config["services"]["livekit"]["command"]
+    assert (command.split() if isinstance(command, str) else command) == ["--node-ip", "192.168.1.20"]
 
 
 def test_example_lists_every_variable_of_the_compose_file() -> None:
