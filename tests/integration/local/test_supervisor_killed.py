@@ -16,7 +16,7 @@ import pytest
 from meetai_local import lineage
 
 REPOSITORY = Path(__file__).parents[3]
-DEADLINE_SECONDS = 40  # the guardian gives the services 20 s
+DEADLINE_SECONDS = 40  # the stand-ins end as soon as they are told
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def test_make_up_says_where_metrics_are_and_how_to_get_dashboards() -> None:
     assert DASHBOARDS in told
     assert list(ROOT.glob(DASHBOARDS))
     assert "deploy/observability/get-promtool && " in told
+    assert "--enable-feature=exemplar-storage" in told
 
 
 def test_an_installed_prometheus_is_used() -> None:

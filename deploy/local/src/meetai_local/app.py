@@ -24,11 +24,12 @@ from meetai_local import client_environment, lineage, root_lock
 from meetai_local.console import Console
 from meetai_local.errors import StackError
 from meetai_local.observing import observing
+from meetai_local.part import LONGEST_STOP_SECONDS
 from meetai_local.settings import StackSettings, from_environment
 from meetai_local.stack import Stack
 from meetai_servicekit.settings import SettingsError
 
-STOP_SECONDS = 90.0
+STOP_SECONDS = LONGEST_STOP_SECONDS + 40.0  # the services, then the servers
 POLL_SECONDS = 0.1
 HANGUP_POLL_SECONDS = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from meetai_local import lineage
 
-GRACE_SECONDS = 20.0  # the agent's final flush is the longest of the orderly stops
-
 
 def command(root: Path, run: str) -> tuple[str, ...]:
     """How to start the guardian of one run; the caller keeps the writing end of its standard input open."""
@@ -28,7 +26,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     while os.read(sys.stdin.fileno(), 1):
         pass
-    lineage.end(root, run, grace_seconds=GRACE_SECONDS)
+    lineage.end(root, run)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,14 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # ships no types
 from msgspec import Struct
 
-from meetai_local.part import Kind, Part
+from meetai_local.part import LONGEST_STOP_SECONDS, Kind, Part
 
 ROOT_KEY = "MEETAI_STACK_ROOT"
 RUN_KEY = "MEETAI_STACK_RUN"
 PART_KEY = "MEETAI_STACK_PART"  # "<kind>:<stop signal>:<name>"
 
+GRACE_SECONDS = {Kind.SERVICE: LONGEST_STOP_SECONDS, Kind.SERVER: 20.0}
+"""How long each kind has for an orderly end."""
 POLL_SECONDS = 0.05
 CLEAN_LOOKS = 2  # a process between fork and exec is seen by the second look only
 
@@ -79,9 +81,10 @@ def members(root: Path, run: str | None = None) -> list[Member]:
     ]
 
 
-def end(root: Path, run: str | None = None, *, grace_seconds: float = 20.0) -> list[str]:
+def end(root: Path, run: str | None = None, *, grace_seconds: float | None = None) -> list[str]:
     """End all members: services, then servers; each with its own stop signal, and SIGKILL for what outlives it.
 
+    They have `grace_seconds` for that, the services and then the servers; `GRACE_SECONDS` of their kind when it is None.
     psutil compares start times before it signals, so a process id that was given away meanwhile is left alone.
 
     Returns:
@@ -89,7 +92,7 @@ def end(root: Path, run: str | None = None, *, grace_seconds: float = 20.0) -> l
     """
     ended = [str(member) for member in members(root, run) if member.is_top]
     for kind in (Kind.SERVICE, Kind.SERVER):
-        deadline = time.monotonic() + grace_seconds
+        deadline = time.monotonic() + (GRACE_SECONDS[kind] if grace_seconds is None else grace_seconds)
         leaders = [member for member in members(root, run) if member.is_top and member.kind >= kind]
         for leader in leaders:
             _signal(leader.process, leader.stop_signal)

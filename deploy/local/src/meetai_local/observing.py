@@ -26,5 +26,5 @@ def observing(environment: Mapping[str, str], *, which: Callable[[str], str | No
         f"  {'dashboards':<18} import {DASHBOARDS} into a Grafana whose data source is Prometheus at http://127.0.0.1:9090;",
         f"  {'':<18} start that, with the alerts, by",
         f"  {'':<18}   {fetch}{program} --config.file=deploy/observability/prometheus.yml \\",
-        f"  {'':<18}     --storage.tsdb.path=.local/prometheus --web.listen-address=127.0.0.1:9090",
+        f"  {'':<18}     --storage.tsdb.path=.local/prometheus --web.listen-address=127.0.0.1:9090 --enable-feature=exemplar-storage",
     ]

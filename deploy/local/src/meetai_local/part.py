@@ -12,6 +12,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+LONGEST_STOP_SECONDS = 110.0
+"""What the agent may take when it is told to end with meetings on: the last words are recognised and the last lines flushed (up to
+85 s, ADR 0042) within its 90 s to close, beside 1 s of drain and 10 s for open requests."""
+
 
 class Kind(enum.IntEnum):
     """Servers start first and stop last; a crashed service is started again, a crashed server ends the stack."""

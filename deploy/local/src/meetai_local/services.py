@@ -9,11 +9,10 @@ import sys
 from collections.abc import Mapping
 
 from meetai_local.credentials import Credentials
-from meetai_local.part import Kind, Part
+from meetai_local.part import LONGEST_STOP_SECONDS, Kind, Part
 from meetai_local.servers.http_ready import http_ready
 from meetai_local.settings import StackSettings
 
-AGENT_STOP_SECONDS = 25.0  # it ends its jobs, and each flushes its last lines
 AGENT_READY_SECONDS = 90.0  # 5-12 s on an idle machine; it imports the framework and loads the speech model
 
 
@@ -49,7 +48,7 @@ def services(
             ready=http_ready(f"http://127.0.0.1:{port}/readyz"),
             ready_seconds=AGENT_READY_SECONDS if field == "agent" else 30.0,
             after=servers,
-            stop_seconds=AGENT_STOP_SECONDS if field == "agent" else 10.0,
+            stop_seconds=LONGEST_STOP_SECONDS if field == "agent" else 10.0,
             shown_address=f"http://127.0.0.1:{port}",
         )
 
