@@ -13,7 +13,7 @@ from tests.contract.golden_files import golden_json, golden_msgpack
 from tests.contract.messages import BATCHES, MESSAGES
 from tests.contract.strategies import batches, json_messages, json_objects, names, room_metadata, token_requests
 
-from meetai_contracts import api, codec, room, transcript
+from meetai_contracts import api, codec, dead_letters, ledger, room, transcript
 
 MAX_BYTES = 1024 * 1024
 APPENDED = st.lists(st.none() | st.integers(0, 9) | st.text(max_size=5) | json_objects, min_size=1, max_size=3)
@@ -80,6 +80,22 @@ def test_unknown_field_is_refused_by_name_when_a_token_is_asked_for(request: api
     with pytest.raises(codec.ContractError) as refusal:
         codec.decode_json(json.dumps(asked).encode(), api.TokenRequest, max_bytes=MAX_BYTES)
     assert refusal.value.field == f"x{name}"[:64]
+
+
+@pytest.mark.parametrize(
+    ("asked", "into"),
+    [
+        ({"receivedFrom": "2026-11-02T09:00:00Z", "meeting": "nosuch"}, ledger.ReplayRequest),
+        ({"meeting": "nosuch"}, dead_letters.RedriveRequest),
+    ],
+)
+def test_unknown_field_is_refused_by_name_when_many_are_asked_for(
+    asked: dict[str, str], into: type[msgspec.Struct]
+) -> None:
+    """A misspelt filter must not mean all."""
+    with pytest.raises(codec.ContractError) as refusal:
+        codec.decode_json(json.dumps(asked).encode(), into, max_bytes=MAX_BYTES)
+    assert refusal.value.field == "meeting"
 
 
 @given(batches(), APPENDED)

@@ -50,8 +50,8 @@ class AgentRequest(AgentData, frozen=True, forbid_unknown_fields=True):
 class TokenRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """`POST /v1/meetings/{id}/tokens`: let one person into one meeting.
 
-    The one contract that refuses what it doesn't know: who misspells `role`, or asks for a grant that nobody may choose, must
-    not be given a token that says something else.
+    Refuses what it doesn't know: who misspells `role`, or asks for a grant that nobody may choose, must not be given a token
+    that says something else.
 
     Attributes:
         user_id: Becomes the participant's identity.

@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from meetai_contracts.approval import Zoned
+from meetai_contracts.identifiers import check_id
 from meetai_contracts.transcript import CaptionSpeaker, Source
 
 
@@ -81,8 +82,10 @@ class DeadLetterContent(Struct, frozen=True, rename="camel", omit_defaults=True)
     payload: str | None = None
 
 
-class RedriveRequest(Struct, frozen=True, rename="camel", omit_defaults=True):
+class RedriveRequest(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """Which dead letters to store again. What is absent doesn't matter; an empty request means all.
+
+    A field that isn't known is refused: a misspelt filter must not mean every letter.
 
     Attributes:
         died_from, died_before: When they died; the second instant is not included.
@@ -97,6 +100,12 @@ class RedriveRequest(Struct, frozen=True, rename="camel", omit_defaults=True):
     discard_conflicts: bool = False
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reason is not None:
+            check_id(self.reason, "reason")
+        if self.meeting_id is not None:
+            check_id(self.meeting_id, "meetingId")
 
 
 class Redriven(Struct, frozen=True, rename="camel"):

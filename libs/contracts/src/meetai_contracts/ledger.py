@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from meetai_contracts.approval import Zoned
+from meetai_contracts.identifiers import check_id
 
 
-class ReplayRequest(Struct, frozen=True, rename="camel", omit_defaults=True):
+class ReplayRequest(Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """Which events to deliver again, oldest first. They keep their ids: Inngest runs nothing twice within 24 h of the first.
+
+    A field that isn't known is refused: a misspelt filter must not mean every event.
 
     Attributes:
         received_from, received_before: When the bridge took them; the second instant is not included.
@@ -25,6 +28,12 @@ class ReplayRequest(Struct, frozen=True, rename="camel", omit_defaults=True):
     meeting_id: str | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_id(self.name, "name")
+        if self.meeting_id is not None:
+            check_id(self.meeting_id, "meetingId")
 
 
 class Replayed(Struct, frozen=True, rename="camel"):
