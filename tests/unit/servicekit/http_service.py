@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from litestar import Litestar, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter, RawBody
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
@@ -40,6 +41,14 @@ async def decoded(body: RawBody) -> str:
 @get("/meetings/{meeting_id:str}/things")
 async def things(meeting_id: FromPath[str], limit: FromQuery[int] = 10) -> dict[str, Any]:
     return {"id": meeting_id_from_path(meeting_id), "limit": limit}
+
+
+@get("/renamed")
+async def renamed(
+    in_state: Annotated[Literal["sent", "dead"] | None, QueryParameter(name="state")] = None,
+    received_from: Annotated[datetime | None, Parameter(query="from")] = None,
+) -> str:
+    return f"{in_state} {received_from}"
 
 
 @get("/guarded", guards=[requires_scope(KEYS, "things:read")])
@@ -79,7 +88,7 @@ async def hangs() -> None:
 
 
 def create(**checks: Any) -> Litestar:
-    routes = [typed, decoded, things, guarded, unreachable, bug, away]
+    routes = [typed, decoded, things, renamed, guarded, unreachable, bug, away]
     return create_http_service(
         title="Tested", routes=routes, readiness=checks or {"passes": passes}, registry=CollectorRegistry()
     )

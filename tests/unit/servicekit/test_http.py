@@ -75,6 +75,21 @@ def test_query_parameter_is_named_when_it_is_wrong(client: TestClient[Litestar])
 
 
 @pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("state=Qx7", "state", "must be one of sent, dead"),
+        ("from=Qx7", "from", "Invalid RFC3339 encoded datetime"),
+    ],
+)
+def test_query_parameter_is_named_as_the_caller_knows_it(
+    client: TestClient[Litestar], query: str, field: str, message: str
+) -> None:
+    """Not as the handler calls it; and what would be accepted is said."""
+    problem = problem_of(client.get(f"/renamed?{query}"), 400)
+    assert problem["errors"] == [{"field": field, "message": message}]
+
+
+@pytest.mark.parametrize(
     ("segment", "meeting_id"),
     [
         ("a%2Fb", "a/b"),

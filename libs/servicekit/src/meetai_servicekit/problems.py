@@ -14,6 +14,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.typing import FieldDefinition
 
 from meetai_contracts.api import FieldError, Problem
 from meetai_contracts.codec import ContractError, name_field
@@ -70,7 +71,7 @@ def problem_response(
 def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own errors: routing, limits, authentication, and input that doesn't fit the handler."""
     if isinstance(error, ValidationException):
-        return problem_response(400, "The request is not acceptable.", errors=_field_errors(error, _body_type(request)))
+        return problem_response(400, "The request is not acceptable.", errors=_field_errors(error, request))
     detail = error.detail if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else ""
     if error.status_code == HTTPStatus.BAD_REQUEST:
         detail = "The body is not valid JSON."
@@ -120,17 +121,26 @@ EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {
 }
 
 
-def _field_errors(error: ValidationException, body: Any) -> tuple[FieldError, ...]:
+def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -> tuple[FieldError, ...]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return tuple(_field_error(item, body) for item in extra if isinstance(item, dict) and "message" in item)
+    return tuple(_field_error(item, request) for item in extra if isinstance(item, dict) and "message" in item)
 
 
-def _field_error(item: Mapping[str, Any], body: Any) -> FieldError:
+def _field_error(item: Mapping[str, Any], request: Request[Any, Any, Any]) -> FieldError:
     if item["message"] == "'data'":  # Litestar's complaint where there is no body at all
         return FieldError(field="", message="a JSON body is required")
-    path = str(item.get("key", "")).removeprefix("data")
-    field, message = name_field(path, item["message"], body)
+    key = str(item.get("key", ""))
+    if item.get("source") != "body" and (parameter := _parameter(request, key)):
+        _, message = name_field("", item["message"], parameter.annotation)
+        return FieldError(field=getattr(parameter.kwarg_definition, "name", None) or key, message=message)
+    field, message = name_field(key.removeprefix("data"), item["message"], _body_type(request))
     return FieldError(field=field, message=message)
+
+
+def _parameter(request: Request[Any, Any, Any], name: str) -> FieldDefinition | None:
+    """The handler's parameter of this name; the caller may know it by another, which its definition has."""
+    signature = getattr(request.scope.get("route_handler"), "parsed_fn_signature", None)
+    return signature and signature.parameters.get(name)
 
 
 def _body_type(request: Request[Any, Any, Any]) -> Any:
