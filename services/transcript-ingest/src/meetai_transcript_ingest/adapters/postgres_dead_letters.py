@@ -26,6 +26,7 @@ from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.ports import Rewritten
 
 CONFLICT_DETAIL: Final = "another line is stored under this id"
+_GONE: Final = "no such dead letter"
 
 _QUERIES: Final = load_queries(Path(__file__).parent / "dead_letters.sql")
 
@@ -61,7 +62,7 @@ class PostgresDeadLetters:
         async with self._transaction() as connection:
             row = await (await connection.execute(_QUERIES["get_letter"], {"id": letter_id})).fetchone()
         if row is None:
-            raise LetterGoneError("no such dead letter")
+            raise LetterGoneError(_GONE)
         return KeptLetter(_summary(row), row[12])
 
     async def kept(self) -> int:
@@ -116,13 +117,13 @@ class PostgresDeadLetters:
     async def _remove(self, connection: Connection, letter_id: int) -> TupleRow:
         row = await (await connection.execute(_QUERIES["remove_letter"], {"id": letter_id})).fetchone()
         if row is None:
-            raise LetterGoneError("somebody else has removed it")
+            raise LetterGoneError(_GONE)
         return row
 
     async def _note_attempt(self, connection: Connection, letter: KeptLetter, reason: DeadReason, detail: str) -> None:
         row = {"id": letter.summary.id, "reason": reason, "detail": detail}
         if (await connection.execute(_QUERIES["attempted_letter"], row)).rowcount == 0:
-            raise LetterGoneError("somebody else has removed it")
+            raise LetterGoneError(_GONE)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[Connection]:
