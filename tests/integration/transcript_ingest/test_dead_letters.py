@@ -126,6 +126,12 @@ def test_letter_is_listed_shown_redriven_and_discarded_when_asked_over_http(
         ("POST", "/v1/dead-letters/redrive", {"json": {"limit": 501}}, 400, "limit"),
         ("POST", "/v1/dead-letters/redrive", {"json": {"diedFrom": "yesterday"}}, 400, "diedFrom"),
         ("POST", "/v1/dead-letters/redrive", {"content": b"{"}, 400, None),
+        ("POST", "/v1/dead-letters/redrive", {"json": {"meeting": "nosuch"}}, 400, "meeting"),
+        ("GET", "/v1/dead-letters?reason=%00", {}, 400, "reason"),
+        ("GET", "/v1/dead-letters?meetingId=%00", {}, 400, "meetingId"),
+        ("POST", "/v1/dead-letters/redrive", {"json": {"reason": "\0"}}, 400, "reason"),
+        ("POST", "/v1/dead-letters/redrive", {"json": {"meetingId": "\0"}}, 400, "meetingId"),
+        ("POST", "/v1/dead-letters/redrive", {"content": b'{"meetingId": "\\ud800"}'}, 400, None),
     ],
 )
 def test_field_is_named_when_a_request_is_wrong(
@@ -192,14 +198,18 @@ def test_letters_are_listed_shown_and_redriven_when_asked_on_the_command_line(
     assert json.loads(redriven.stdout) == {"redriven": 1, "discarded": 0, "stayed": 1, "lines": 2, "next": None}
     assert command(module_database_url, "discard", str(unreadable)).returncode == 0
     assert command(module_database_url, "redrive", "--all").returncode == 0
-    gone = command(module_database_url, "show", str(readable))
-    assert (gone.returncode, gone.stderr) == (1, "dead-letters: no such dead letter\n")
+    for verb in ("show", "redrive", "discard"):
+        gone = command(module_database_url, verb, str(readable))
+        assert (gone.returncode, gone.stderr) == (1, "dead-letters: no such dead letter\n")
     assert counted(database, "lines") == 2
     (row,) = database.execute("SELECT actor FROM audit").fetchall()
     assert str(row[0]).startswith("cli:")
 
 
-@pytest.mark.parametrize("arguments", [[], ["redrive"], ["show"], ["show", "x"], ["list", "--limit", "0"], ["conquer"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["redrive"], ["show"], ["show", "x"], ["list", "--limit", "0"], ["list", "--reason", ""], ["conquer"]],
+)
 def test_command_ends_with_2_when_it_is_called_wrongly(arguments: list[str]) -> None:
     """Usage on stderr, and no database is asked."""
     ended = command("postgresql://127.0.0.1:1/nowhere", *arguments)

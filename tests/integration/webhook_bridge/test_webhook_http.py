@@ -177,26 +177,43 @@ def test_the_ledger_is_shown_only_to_keys_with_its_scope(shared: Shared) -> None
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "field"),
     [
-        "/v1/events?cursor=x",
-        "/v1/events?cursor=99999999999999999999",
-        "/v1/events?cursor=%F0%9F%98%80",
-        "/v1/events?cursor=-1",
-        "/v1/events?limit=0",
-        "/v1/events?limit=501",
-        "/v1/events?limit=x",
-        "/v1/events?state=lost",
-        "/v1/events?from=yesterday",
-        "/v1/meetings/%00/events",
-        "/v1/meetings/%FF/events",
+        ("/v1/events?cursor=x", "cursor"),
+        ("/v1/events?cursor=99999999999999999999", "cursor"),
+        ("/v1/events?cursor=%F0%9F%98%80", "cursor"),
+        ("/v1/events?cursor=-1", "cursor"),
+        ("/v1/events?limit=0", "limit"),
+        ("/v1/events?limit=501", "limit"),
+        ("/v1/events?limit=x", "limit"),
+        ("/v1/events?state=lost", "state"),
+        ("/v1/events?from=yesterday", "from"),
+        ("/v1/events?before=tomorrow", "before"),
+        ("/v1/events?name=%00", "name"),
+        ("/v1/events?roomSid=%00", "roomSid"),
+        ("/v1/meetings/%00/events", "meetingId"),
+        ("/v1/meetings/%FF/events", "meetingId"),
+        ("/v1/meetings/standup/events?name=%00", "name"),
+        ("/v1/meetings/standup/events?state=lost", "state"),
     ],
 )
-def test_a_ledger_query_is_refused_when_it_is_bad(shared: Shared, path: str) -> None:
-    """400, the field named."""
+def test_a_ledger_query_is_refused_when_it_is_bad(shared: Shared, path: str, field: str) -> None:
+    """400, the field named as the caller knows it."""
     answer = shared.replica.get(path)
     assert answer.status_code == 400
-    assert answer.json()["errors"][0]["field"]
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"meeting": "nosuch"}, {"roomSid": "RM_1"}, {"name": "\0"}, {"meetingId": "\0"}, {"state": "pending"}],
+    ids=str,
+)
+def test_nothing_is_replayed_when_a_filter_is_bad(shared: Shared, wanted: dict[str, str]) -> None:
+    """400, the field named: a filter that isn't understood must not mean every event."""
+    answer = shared.replica.post("/v1/events/replay", {"receivedFrom": "2026-01-01T00:00:00Z", **wanted})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == list(wanted)
 
 
 def test_the_service_describes_and_measures_itself(shared: Shared) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from meetai_contracts.identifiers import check_id
+
 
 def positive_number(text: str) -> int:
     """Read a whole number of at least 1.
@@ -15,6 +17,18 @@ def positive_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a number of at least 1")
     return int(text)
+
+
+def identifier(text: str) -> str:
+    """Read an id, or a name of ours.
+
+    Raises:
+        argparse.ArgumentTypeError: says what it must be.
+    """
+    try:
+        return check_id(text, "it")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def instant(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Meeting ids in paths: any id that the contract allows can be addressed, also one with a slash.
+"""Ids in paths and queries: any id that the contract allows can be addressed, also one with a slash.
 
 ASGI servers decode `%2F` before routing, so `a%2Fb` would look like two segments. Routes are therefore matched on the
 encoded path, and handlers decode their own parameters here.
@@ -37,8 +37,23 @@ def id_from_path(segment: str, name: str) -> str:
         InvalidFieldError: not UTF-8, or not acceptable as an id.
     """
     try:
-        return check_id(unquote_to_bytes(segment).decode(), name)
+        text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
         raise InvalidFieldError(name, f"{name} must be UTF-8") from None
+    return _checked(text, name)
+
+
+def id_from_query(text: str | None, name: str) -> str | None:
+    """What a query's parameter, decoded, asks for: an id or a name of ours; None where it is absent.
+
+    Raises:
+        InvalidFieldError: not acceptable as an id.
+    """
+    return None if text is None else _checked(text, name)
+
+
+def _checked(text: str, name: str) -> str:
+    try:
+        return check_id(text, name)
     except ValueError as error:
         raise InvalidFieldError(name, str(error)) from None

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from meetai_contracts.codec import encode_json
 from meetai_contracts.dead_letters import Redriven
-from meetai_servicekit.arguments import instant, positive_number
+from meetai_servicekit.arguments import identifier, instant, positive_number
 from meetai_transcript_ingest.domain.errors import BadCursorError, LetterGoneError, TryLaterError
 from meetai_transcript_ingest.domain.letters import MAX_LETTERS, LetterFilter, letter_number
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
@@ -135,8 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     for verb, count in ((show, "+"), (redrive, "*"), (discard, "+")):
         verb.add_argument("ids", metavar="ID", type=_letter_number, nargs=count)
     for verb in (listing, redrive):
-        verb.add_argument("--reason", help="only letters that died of this")
-        verb.add_argument("--meeting", help="only letters of this meeting id")
+        verb.add_argument("--reason", type=identifier, help="only letters that died of this")
+        verb.add_argument("--meeting", type=identifier, help="only letters of this meeting id")
         verb.add_argument(
             "--from", dest="died_from", type=instant, metavar="TIME", help="only those that died then or later"
         )

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from meetai_contracts.codec import encode_json
 from meetai_contracts.ledger import ReplayRequest
-from meetai_servicekit.arguments import instant, positive_number
+from meetai_servicekit.arguments import identifier, instant, positive_number
 from meetai_webhook_bridge.domain.errors import BridgeError
 from meetai_webhook_bridge.ports import LedgerQuery
 from meetai_webhook_bridge.usecases.replay import ReplayEvents, position
@@ -97,13 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     listing = verbs.add_parser("list", help="newest first")
     listing.add_argument("--limit", type=positive_number, default=100, help="this many at most (100)")
     life = verbs.add_parser("life", help="when what happened to a meeting")
-    life.add_argument("meeting", metavar="MEETING")
+    life.add_argument("meeting", type=identifier, metavar="MEETING")
     replay = verbs.add_parser("replay", help="deliver again, under the same id")
     replay.add_argument("ids", metavar="ID", nargs="*")
     for verb, states in ((listing, ("pending", "sent", "dead")), (replay, ("sent", "dead"))):
         verb.add_argument("--state", choices=states, help="only those in this state")
-        verb.add_argument("--name", help="only those of this name")
-        verb.add_argument("--meeting", help="only those of this meeting id")
+        verb.add_argument("--name", type=identifier, help="only those of this name")
+        verb.add_argument("--meeting", type=identifier, help="only those of this meeting id")
         verb.add_argument("--from", dest="received_from", type=instant, metavar="TIME", help="received then or later")
         verb.add_argument("--before", dest="received_before", type=instant, metavar="TIME", help="received earlier")
     return parser

@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from meetai_contracts.dead_letters import DeadLetterContent, DeadLetterPage, Redriven, RedriveRequest
 from meetai_servicekit.auth import ServiceKey, ServiceKeys, requires_scope
+from meetai_servicekit.paths import id_from_query
 from meetai_servicekit.problems import (
     InvalidFieldError,
     UnavailableError,
@@ -43,7 +44,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_LETTERS)] = DEFAULT_LETTERS,
         cursor: FromQuery[str | None] = None,
     ) -> Response[DeadLetterPage]:
-        wanted = LetterFilter(reason=reason, meeting_id=meeting_id)
+        wanted = LetterFilter(reason=id_from_query(reason, "reason"), meeting_id=id_from_query(meeting_id, "meetingId"))
         page = await inspect.page(wanted, before=_before(cursor), limit=limit)
         return Response(page, headers=_NO_STORE)
 

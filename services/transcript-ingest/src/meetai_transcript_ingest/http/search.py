@@ -15,9 +15,9 @@ from litestar.params import FromQuery, QueryParameter
 
 from meetai_contracts.api import SearchPage
 from meetai_contracts.approval import Zoned
-from meetai_contracts.identifiers import check_id
 from meetai_contracts.transcript import MAX_SPEAKER_BYTES
 from meetai_servicekit.auth import ServiceKeys
+from meetai_servicekit.paths import id_from_query
 from meetai_servicekit.problems import (
     InvalidFieldError,
     UnavailableError,
@@ -93,7 +93,7 @@ def search_routes(
         if q is None:
             raise InvalidFieldError("q", "is required")
         wanted = SearchFilter(
-            meeting_id=None if meeting_id is None else _meeting(meeting_id),
+            meeting_id=id_from_query(meeting_id, "meetingId"),
             language=None if language is None else _language(language),
             speaker=None if speaker is None else _speaker(speaker),
             **({} if begun_from is None else {"from_ms": _unix_ms(begun_from, "from")}),
@@ -115,13 +115,6 @@ def search_routes(
             TryLaterError: _index_away,
         },
     )
-
-
-def _meeting(text: str) -> str:
-    try:
-        return check_id(text, "meetingId")
-    except ValueError as error:
-        raise InvalidFieldError("meetingId", str(error)) from None
 
 
 def _language(text: str) -> str:

@@ -15,7 +15,7 @@ from litestar.params import Parameter
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.ledger import MeetingLife, Replayed, ReplayRequest
 from meetai_servicekit.auth import ServiceKey, ServiceKeys, requires_scope
-from meetai_servicekit.paths import id_from_path, meeting_id_from_path
+from meetai_servicekit.paths import id_from_path, id_from_query, meeting_id_from_path
 from meetai_servicekit.problems import (
     InvalidFieldError,
     UnavailableError,
@@ -58,8 +58,8 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         query = LedgerQuery(
             limit=limit,
             state=in_state,
-            name=name,
-            room_sid=room_sid,
+            name=id_from_query(name, "name"),
+            room_sid=id_from_query(room_sid, "roomSid"),
             received_from=_in_utc(received_from),
             received_before=_in_utc(received_before),
             before=position(cursor),
@@ -70,8 +70,13 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
     async def list_meeting_events(
         meeting_id: str, in_state: InState = None, name: Name = None, limit: Limit = 100, cursor: Cursor = None
     ) -> LedgerPage:
-        room_name = meeting_id_from_path(meeting_id)
-        query = LedgerQuery(limit=limit, state=in_state, name=name, meeting_id=room_name, before=position(cursor))
+        query = LedgerQuery(
+            limit=limit,
+            state=in_state,
+            name=id_from_query(name, "name"),
+            meeting_id=meeting_id_from_path(meeting_id),
+            before=position(cursor),
+        )
         return await ledger.page(query)
 
     @get(
