@@ -22,11 +22,13 @@ from meetai_transcript_ingest.usecases import StoreEntries
 class Rig:
     """A consumer of a fake stream into a fake store. Its sleeps last as long as the test says."""
 
-    def __init__(self, log: FakeLog, store: FakeStore, *, name: str = "me", count: int = 250) -> None:
+    def __init__(
+        self, log: FakeLog, store: FakeStore, *, name: str = "me", count: int = 250, block_seconds: float = 0.005
+    ) -> None:
         self.log, self.store, self.observer = log, store, FakeObserver()
         self.now = 1000.0
         self._sleepers: list[tuple[float, asyncio.Event]] = []
-        self.stream = FakeStream(log, name, count=count, block_seconds=0.005)
+        self.stream = FakeStream(log, name, count=count, block_seconds=block_seconds)
         patience = Patience(Backoff(0.2, 3.0), sleep=self._brief, random=lambda: 0.5, observer=self.observer)
         monotonic = lambda: self.now  # noqa: E731 - a property of the rig
         self.consumer = StreamConsumer(

@@ -55,15 +55,32 @@ async def test_reading_ahead_is_bounded_when_the_store_is_away(monkeypatch: pyte
 
 
 class GatedStore(FakeStore):
-    """Each commit waits for its turn."""
+    """Each commit waits for its turn, or where it is to answer even then, until it is cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answers_when_cancelled: bool = False) -> None:
         super().__init__()
         self.turns = asyncio.Semaphore(0)
+        self.begun = 0
+        self._answers_when_cancelled = answers_when_cancelled
 
     async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
-        await self.turns.acquire()
+        self.begun += 1
+        try:
+            await self.turns.acquire()
+        except asyncio.CancelledError:
+            if not self._answers_when_cancelled:
+                raise
         return await super().commit(parcels, letters)
+
+
+async def another_stores_sets(count: int) -> None:
+    """Something to wait for where nothing may happen: whoever could have gone on has had as many turns."""
+    other = Rig(FakeLog("other"), FakeStore())
+    producer = Producer("other")
+    async with other.running():
+        for stored in range(1, count + 1):
+            other.log.put(producer.say(1))
+            await until(lambda stored=stored: other.store.commits == stored)  # type: ignore[misc]  # mypy and defaults
 
 
 async def test_entries_of_a_dead_consumer_are_stored_when_there_is_always_something_new(
@@ -110,9 +127,66 @@ async def test_next_set_is_stored_when_the_one_before_is_still_being_acknowledge
         assert rig.log.acknowledged == []
         for _ in range(5):
             rig.log.put(producer.say(1))
-            await asyncio.sleep(0.01)
+        await until(lambda: len(rig.log.pending) == 7)
+        await another_stores_sets(5)
         assert rig.store.commits == 2
         assert {consumer for consumer, _ in rig.log.pending.values()} == {"me"}
         answered.set()
         await until(lambda: len(rig.log.acknowledged) == 7)
     assert await stored_seqs(rig.store) == list(range(1, 8))
+
+
+async def test_consumer_ends_when_an_acknowledgement_fails_and_nothing_comes() -> None:
+    """With what came of it, while a read waits: the process begins anew, and whoever is there takes over what is pending."""
+    rig = Rig(FakeLog(), FakeStore(), block_seconds=3_600)
+
+    async def acknowledge_never(entry_ids: Sequence[str]) -> None:
+        raise RuntimeError(f"{len(entry_ids)} not acknowledged")
+
+    rig.stream.acknowledge = acknowledge_never  # type: ignore[method-assign]  # as a server that refuses
+    async with rig.running() as tasks:
+        entry_id = rig.log.put(Producer().say(1))
+        await until(tasks[0].done)
+        with pytest.raises(RuntimeError, match="1 not acknowledged"):
+            await tasks[0]
+    assert rig.store.commits == 1
+    assert list(rig.log.pending) == [entry_id]
+
+
+async def test_consumer_ends_when_an_acknowledgement_fails_during_the_next_write() -> None:
+    """The write, which may take for as long as the store is away, is not waited for."""
+    store = GatedStore()
+    rig = Rig(FakeLog(), store)
+    answered = asyncio.Event()
+
+    async def refuse_later(entry_ids: Sequence[str]) -> None:
+        await answered.wait()
+        raise RuntimeError(f"{len(entry_ids)} not acknowledged")
+
+    rig.stream.acknowledge = refuse_later  # type: ignore[method-assign]  # as a server that refuses
+    producer = Producer()
+    async with rig.running() as tasks:
+        store.turns.release()
+        for begun in (1, 2):
+            rig.log.put(producer.say(1))
+            await until(lambda begun=begun: store.begun == begun)  # type: ignore[misc]  # mypy and defaults
+        answered.set()
+        await until(tasks[0].done)
+        with pytest.raises(RuntimeError, match="1 not acknowledged"):
+            await tasks[0]
+    assert store.commits == 1
+    assert len(rig.log.pending) == 2
+
+
+async def test_set_is_acknowledged_when_its_commit_is_answered_as_the_time_to_stop_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A driver may answer though it was cancelled; nobody waits for the write any longer."""
+    monkeypatch.setattr(consumer_module, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(consumer_module, "AHEAD_ENTRIES", 0)  # the write itself is waited for, at once
+    store = GatedStore(answers_when_cancelled=True)
+    rig = Rig(FakeLog(), store)
+    async with rig.running():
+        entry_id = rig.log.put(Producer().say(1))
+        await until(lambda: store.begun == 1)
+    assert rig.log.acknowledged == [entry_id]

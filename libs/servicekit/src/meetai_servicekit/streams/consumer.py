@@ -112,7 +112,7 @@ class StreamConsumer(Generic[D]):
     async def consume(self) -> None:
         """Read and write until cancelled; what is in hand then is given `DRAIN_SECONDS` to be stored.
 
-        Raises whatever `store` does; the entries stay pending.
+        Raises whatever `store` does, and at once, also while nothing comes; the entries stay pending.
         """
         flow = asyncio.create_task(self._flow(), name=f"flow {self._stream.name}")
         try:
@@ -149,28 +149,29 @@ class StreamConsumer(Generic[D]):
             await self._attempt("status", self._look)
 
     async def _flow(self) -> None:
+        """Read until it is to stop, and wait for what is written then. A write that fails ends a read that waits for entries too."""
+        try:
+            async with asyncio.TaskGroup() as writers:
+                await self._turns(writers)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _turns(self, writers: asyncio.TaskGroup) -> None:
         """Read and write by turns, or at once. A read that has begun is waited for: it may have been given entries."""
         stored: asyncio.Future[None] | None = None
-        try:
-            while not self._stopping:
-                if stored is not None and not self._stream.has_more:
-                    ahead = await self._ahead(stored)
-                    await stored
-                    stored = None if ahead is None else await self._begin(*ahead)
-                    continue  # perhaps it is to stop by now
-                arrivals = await self._patience.insist("read", self._next)
-                if not arrivals:
-                    continue
-                delivery = await self._unpack(arrivals)  # meanwhile the store is busy with the set before
-                if stored is not None:
-                    await stored
-                stored = await self._begin(arrivals, delivery)
-            while self._writes:
-                await self._writes.popleft()
-        finally:
-            left = [task for task in self._writes if task.cancel()]
-            if left:
-                await asyncio.wait(left)
+        while not self._stopping:
+            if stored is not None and not self._stream.has_more:
+                ahead = await self._ahead(stored)
+                await stored
+                stored = None if ahead is None else await self._begin(writers, *ahead)
+                continue  # perhaps it is to stop by now
+            arrivals = await self._patience.insist("read", self._next)
+            if not arrivals:
+                continue
+            delivery = await self._unpack(arrivals)  # meanwhile the store is busy with the set before
+            if stored is not None:
+                await stored
+            stored = await self._begin(writers, arrivals, delivery)
 
     async def _ahead(self, stored: asyncio.Future[None]) -> tuple[tuple[Arrival, ...], D] | None:
         """What comes while a write goes on, unpacked; None where that is nothing. A look that fails is the last.
@@ -233,19 +234,21 @@ class StreamConsumer(Generic[D]):
         self._in_hand.update((arrival.entry_id, now) for arrival in arrivals)
         return arrivals
 
-    async def _begin(self, arrivals: Sequence[Arrival], delivery: D) -> asyncio.Future[None]:
+    async def _begin(
+        self, writers: asyncio.TaskGroup, arrivals: Sequence[Arrival], delivery: D
+    ) -> asyncio.Future[None]:
         """Start a write; what is returned is done when that is stored, and then it is acknowledged while the next is written."""
         self._turned_at = self._monotonic()
         while len(self._writes) > 1:
-            await self._writes.popleft()
+            await asyncio.wait({self._writes.popleft()})  # the group raises what it raised
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._write(arrivals, delivery, stored), name=f"write {self._stream.name}")
-        task.add_done_callback(partial(_settle, stored))
-        self._writes.append(task)
+        write = self._write(arrivals, delivery, partial(_settle, stored))
+        self._writes.append(writers.create_task(write, name=f"write {self._stream.name}"))
         return stored
 
-    async def _write(self, arrivals: Sequence[Arrival], delivery: D, stored: asyncio.Future[None]) -> None:
-        await self._store(self._stream, delivery, partial(stored.set_result, None))
+    async def _write(self, arrivals: Sequence[Arrival], delivery: D, on_stored: Callable[[], None]) -> None:
+        await self._store(self._stream, delivery, on_stored)
+        on_stored()  # whatever it stored: nobody waits for this any longer
         for arrival in arrivals:
             self._in_hand.pop(arrival.entry_id, None)  # a group made anew delivers again what is still in hand
 
@@ -261,13 +264,7 @@ class StreamConsumer(Generic[D]):
             log.warning("work_postponed", what=what, stream=self._stream.name, cause=str(error))
 
 
-def _settle(stored: asyncio.Future[None], task: asyncio.Task[None]) -> None:
-    """A write that ended without storing anything must not be waited for."""
-    if stored.done():
-        return
-    if task.cancelled():
-        stored.cancel()
-    elif error := task.exception():
-        stored.set_exception(error)
-    else:
+def _settle(stored: asyncio.Future[None]) -> None:
+    """Once is enough, and whoever waited may have been cancelled since."""
+    if not stored.done():
         stored.set_result(None)
