@@ -46,6 +46,7 @@ QUANTITIES: Final[Schema] = {
     "patternProperties": {"/": QUANTITY},  # a device plugin's, as in `nvidia.com/gpu`
 }
 URL: Final[Schema] = {"type": "string", "pattern": r"^(https?://[^/?#\s]+.*)?$"}
+LIVEKIT_URL: Final[Schema] = {"type": "string", "pattern": r"^((wss?|https?)://[^/?#\s]+.*)?$"}
 PORTS: Final[Schema] = {
     "type": "array",
     "minItems": 1,
@@ -102,8 +103,8 @@ BY_NAME: Final[dict[str, Schema]] = {
     "interval": {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"},
     "prometheusUrl": URL,
     "otlpEndpoint": URL,
-    "url": {"type": "string", "pattern": r"^(wss?://[^/?#\s]+.*)?$"},
-    "publicUrl": {"type": "string", "pattern": r"^((wss?|https?)://[^/?#\s]+.*)?$"},
+    "url": LIVEKIT_URL,
+    "publicUrl": LIVEKIT_URL,
     "agentName": {"type": "string", "minLength": 1, "maxLength": 64},
     "replicas": {"type": "integer", "minimum": 0},
     "transcriptStreamShards": {"type": "integer", "minimum": 1, "maximum": 256},

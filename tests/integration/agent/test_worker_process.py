@@ -129,7 +129,8 @@ async def test_running_meetings_go_on_and_no_new_one_is_taken_when_the_worker_dr
 ) -> None:
     """Before that, a worker with as many meetings as it may have refuses another, and takes it once one has ended."""
     settings = {"MAX_JOBS": "1", "DRAIN_SECONDS": "120"}
-    with agent_process(tmp_path, livekit.url, redis_server.url, settings) as agent:
+    url = livekit.url.replace("ws://", "http://")  # the other services take this form, so a worker does
+    with agent_process(tmp_path, url, redis_server.url, settings) as agent:
         await until(agent.ready, START_SECONDS)
         async with person(livekit.url, "one") as maya:
             await maya.wait_until_heard()

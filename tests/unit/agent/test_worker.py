@@ -94,7 +94,7 @@ def test_metadata_without_an_agent_is_read_when_the_application_wants_none() -> 
 def test_every_setting_is_named_when_all_are_wrong_or_missing() -> None:
     """At once, and no value is quoted."""
     wrong = {
-        "LIVEKIT_URL": "http://hunter2",
+        "LIVEKIT_URL": "ftp://hunter2",
         "REDIS_URL": "hunter2",
         "LLM": "hunter2",
         "TTS": "none",

@@ -20,6 +20,15 @@ S = TypeVar("S", bound=Struct)
 
 EXIT_BAD_SETTINGS = 2
 
+# What several services are told, and must take alike.
+LiveKitUrl = Annotated[
+    str, Meta(pattern=r"^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server, wss://… or https://….")
+]
+AgentName = Annotated[
+    str, Meta(min_length=1, max_length=64, description="Name that the agent's workers register under.")
+]
+StreamShards = Annotated[int, Meta(ge=1, le=256, description="How many streams meetings are spread over.")]
+
 
 @runtime_checkable
 class ParsesSetting(Protocol):

@@ -9,14 +9,14 @@ from msgspec import Meta
 
 from meetai_agent.domain.providers import ProviderAccess, missing_keys
 from meetai_servicekit.secret import RedisUrl, Secret, SigningSecret
-from meetai_servicekit.settings import HttpSettings
+from meetai_servicekit.settings import AgentName, HttpSettings, LiveKitUrl, StreamShards
 
 
 class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     """What a worker needs; each field is read from the variable of the same name in capitals."""
 
     port: Annotated[int, Meta(ge=1, le=65535, description="Port of health, metrics and OpenAPI.")] = 8104
-    livekit_url: Annotated[str, Meta(pattern=r"^wss?://", description="LiveKit's URL, ws:// or wss://.")]
+    livekit_url: LiveKitUrl
     livekit_api_key: Annotated[str, Meta(min_length=1, description="LiveKit API key.")]
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")]
     redis_url: Annotated[RedisUrl, Meta(description="Redis with the transcript streams.")]
@@ -47,14 +47,10 @@ class AgentSettings(HttpSettings, frozen=True, kw_only=True):
     deepgram_base_url: (
         Annotated[str, Meta(pattern=r"^https?://", description="A Deepgram of one's own, https://…/v1.")] | None
     ) = None
-    agent_name: Annotated[str, Meta(min_length=1, max_length=64, description="Name to dispatch this worker by.")] = (
-        "meetai"
-    )
+    agent_name: AgentName = "meetai"
     spool_dir: Annotated[str, Meta(min_length=1, description="Folder on a local disk for the spools of jobs.")]
     spool_max_bytes: Annotated[int, Meta(ge=65_536, description="Largest spool of one job, bytes.")] = 64 * 1024 * 1024
-    transcript_stream_shards: Annotated[
-        int, Meta(ge=1, le=1024, description="Streams that meetings are spread over.")
-    ] = 1
+    transcript_stream_shards: StreamShards = 1
     max_jobs: Annotated[int, Meta(ge=1, le=1000, description="Meetings at once; beyond, the worker refuses.")] = 10
     idle_processes: Annotated[int, Meta(ge=0, le=32, description="Processes kept warm for the next meeting.")] = 1
     approval_seconds: Annotated[

@@ -10,10 +10,8 @@ from msgspec import Meta
 from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.livekit import KeyPair
 from meetai_servicekit.secret import RedisUrl, SigningSecret
-from meetai_servicekit.settings import HttpSettings
+from meetai_servicekit.settings import AgentName, HttpSettings, LiveKitUrl
 from meetai_token.domain.limits import Quota, Quotas
-
-ServerUrl = Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
 
 IssuerUrl = Annotated[
     str, Meta(pattern=r"^(https://[^/?#\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)(/[^?#\s]*)?$")
@@ -37,8 +35,8 @@ class TokenSettings(HttpSettings, frozen=True, kw_only=True):
         cors_origins: Web pages that may call from a browser; none by default.
     """
 
-    livekit_url: ServerUrl
-    livekit_public_url: ServerUrl | None = None
+    livekit_url: LiveKitUrl
+    livekit_public_url: LiveKitUrl | None = None
     livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key pair that LiveKit knows.")]
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")]
     livekit_api_key_next: (
@@ -47,9 +45,7 @@ class TokenSettings(HttpSettings, frozen=True, kw_only=True):
     livekit_api_secret_next: Annotated[SigningSecret, Meta(description="Secret of that second pair.")] | None = None
     service_keys: Annotated[ServiceKeys, Meta(description="Who may call: name:sha256-hex:scope+scope, …")]
     token_ttl_seconds: Annotated[int, Meta(ge=60, le=21_600, description="How long a token can be used to join.")] = 600
-    agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
-        "meetai"
-    )
+    agent_name: AgentName = "meetai"
     oidc_issuer: (
         Annotated[IssuerUrl, Meta(description="Issuer of people's tokens, exactly as they name it.")] | None
     ) = None

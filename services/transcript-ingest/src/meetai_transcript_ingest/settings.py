@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.secret import MoreKeys, PostgresUrl, RedisUrl, SigningSecret
-from meetai_servicekit.settings import HttpSettings
+from meetai_servicekit.settings import HttpSettings, StreamShards
 
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="The PostgreSQL database that holds the transcripts.")]
 
@@ -44,7 +44,7 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
     ) = None
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key pair.")] | None = None
     livekit_more_keys: Annotated[MoreKeys, Meta(description="More such pairs: key:secret, …")] = MoreKeys()
-    transcript_stream_shards: Annotated[int, Meta(ge=1, le=256, description="How many transcript streams.")] = 1
+    transcript_stream_shards: StreamShards = 1
     stream_clients_max: Annotated[int, Meta(ge=0, description="How many clients may follow a meeting at once.")] = 500
     completion_quiet_seconds: Annotated[
         float, Meta(ge=0, le=3_600, description="How long a room must be quiet to be complete.")

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.secret import MoreKeys, PostgresUrl, RedisUrl, Secret, SigningSecret
-from meetai_servicekit.settings import HttpSettings, SettingsError, exit_with_problems, load
+from meetai_servicekit.settings import AgentName, HttpSettings, LiveKitUrl, SettingsError, exit_with_problems, load
 
 DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
 """Where `inngest dev` listens."""
@@ -61,7 +61,7 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
 
     database_url: DatabaseUrl
     redis_url: Annotated[RedisUrl, Meta(description="The Redis that carries the events stream.")]
-    livekit_url: Annotated[str, Meta(pattern="^(wss?|https?)://[^/?#]+", description="Address of the LiveKit server.")]
+    livekit_url: LiveKitUrl
     livekit_api_key: Annotated[str, Meta(min_length=1, description="Name of the key that LiveKit signs webhooks with.")]
     livekit_api_secret: Annotated[SigningSecret, Meta(description="Secret of that key.")]
     livekit_more_keys: Annotated[MoreKeys, Meta(description="More such keys: key:secret, …")] = MoreKeys()
@@ -76,9 +76,7 @@ class BridgeSettings(HttpSettings, frozen=True, kw_only=True):
         Annotated[Url, Meta(description="Where events go, if that is another address than the base URL.")] | None
     ) = None
     relay_events: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,64}$")], ...] = ("room_finished",)
-    agent_name: Annotated[str, Meta(min_length=1, max_length=128, description="Name the agent registers under.")] = (
-        "meetai"
-    )
+    agent_name: AgentName = "meetai"
     room_grace_seconds: Annotated[int, Meta(ge=5, le=3600, description="How long a room may be away.")] = 60
     retention_days: Annotated[int, Meta(ge=3, le=3650, description="How long the ledger is kept.")] = 30
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on.")] = 8102
