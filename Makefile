@@ -21,7 +21,7 @@ RUN := .venv/bin/python -m meetai_local
 # `make up DETACH=1` returns once all is ready; `make demo SPEAKERS=6` puts six people in the room.
 DETACH ?=
 SPEAKERS ?= 3
-# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`, `BENCH=token`.
+# What `make bench` measures, and how much of it: `make bench BENCH=ingest ARGS="--repeat 5 --rows 5000000"`, `BENCH=agent`, `token`, `bridge`.
 BENCH ?= ingest
 ARGS ?=
 # What `make release`, `make version` and `make record` are about.
@@ -61,7 +61,7 @@ demo: setup ## Hold a meeting: SPEAKERS people talk, captions appear, the transc
 test: setup-dev ## Run all tests: unit, contract, integration, e2e
 	.venv/bin/python -m pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 $(PYTEST)
 
-bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest, agent or token)
+bench: setup-dev ## Measure beside peers and print a table; asserts no time (BENCH=ingest, agent, token or bridge)
 	@.venv/bin/python -m tests.bench $(BENCH) $(ARGS)
 
 soak: setup-dev ## Hold a long meeting: is memory flat, is all that was shown stored? (MINUTES=30 SPEAKERS=4)
