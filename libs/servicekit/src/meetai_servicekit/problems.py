@@ -32,6 +32,17 @@ def described_problems(descriptions: Mapping[int, str]) -> dict[int, ResponseSpe
     }
 
 
+def keyed_problems(scope: str, descriptions: Mapping[int, str]) -> dict[int, ResponseSpec]:
+    """As `described_problems`, of a route that takes a service key with a scope, and asks a store."""
+    usual = {
+        400: "Something in the request is not acceptable; `errors` names it",
+        401: "No service key that is known",
+        403: f"A key without `{scope}`",
+        503: "The store is away; try again after `Retry-After` seconds",
+    }
+    return described_problems({**usual, **descriptions})
+
+
 class InvalidFieldError(Exception):
     """A request with a field that isn't acceptable: 400, the field named."""
 

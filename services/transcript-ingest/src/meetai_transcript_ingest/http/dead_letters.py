@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from meetai_contracts.dead_letters import DeadLetterContent, DeadLetterPage, Redriven, RedriveRequest
 from meetai_servicekit.auth import ServiceKey, ServiceKeys, requires_scope
+from meetai_servicekit.http import DEFAULT_MAX_BODY_BYTES
 from meetai_servicekit.paths import id_from_query
 from meetai_servicekit.problems import (
     InvalidFieldError,
@@ -20,6 +21,7 @@ from meetai_servicekit.problems import (
     from_http_exception,
     from_invalid_field,
     from_unavailable,
+    keyed_problems,
 )
 from meetai_transcript_ingest.domain.errors import BadCursorError, LetterGoneError, TryLaterError
 from meetai_transcript_ingest.domain.letters import MAX_LETTERS, LetterFilter, letter_number
@@ -27,6 +29,9 @@ from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redriv
 
 ADMIN_SCOPE: Final = "transcripts:admin"
 DEFAULT_LETTERS: Final = 100
+_PROBLEMS: Final = keyed_problems(ADMIN_SCOPE, {})
+_PROBLEMS_OF_ONE: Final = keyed_problems(ADMIN_SCOPE, {404: "There is no such dead letter"})
+_PROBLEMS_OF_MANY: Final = keyed_problems(ADMIN_SCOPE, {413: f"More than {DEFAULT_MAX_BODY_BYTES // 1024} KiB"})
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -37,6 +42,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         "/",
         summary="List dead letters, newest first",
         description="Metadata alone, never what was said. `next` leads on to older ones and is null on the last page.",
+        responses=_PROBLEMS,
     )
     async def list_letters(
         reason: FromQuery[str | None] = None,
@@ -52,6 +58,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         "/{letter_id:str}",
         summary="Look into one dead letter",
         description="Its batch where it can be read by the code as it is now, else its bytes in base64. Holds what was said.",
+        responses=_PROBLEMS_OF_ONE,
     )
     async def show_letter(letter_id: FromPath[str]) -> Response[DeadLetterContent]:
         return Response(await inspect.content(_number(letter_id)), headers=_NO_STORE)
@@ -62,6 +69,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         summary="Store one dead letter after all",
         description="Read with the code as it is now. What it holds is stored and the letter removed in one transaction; a "
         "letter that still can't be stored stays, with its new reason and one attempt more.",
+        responses=_PROBLEMS_OF_ONE,
     )
     async def redrive_letter(letter_id: FromPath[str], request: Request[Any, ServiceKey, Any]) -> Redriven:
         return await redrive.one(_number(letter_id), actor=request.auth.name)
@@ -72,6 +80,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         summary="Store many dead letters after all",
         description="Those that the request names, newest first, each in a transaction of its own. Ends after 8 s at the "
         "latest; while `next` isn't null there are more, and the same request with it as `cursor` goes on.",
+        responses=_PROBLEMS_OF_MANY,
     )
     async def redrive_letters(data: RedriveRequest, request: Request[Any, ServiceKey, Any]) -> Redriven:
         return await redrive.many(
@@ -92,6 +101,7 @@ def dead_letter_routes(inspect: InspectDeadLetters, redrive: Redrive, *, keys: S
         status_code=204,
         summary="Discard a dead letter",
         description="What it holds is gone; that it was discarded, and by whom, is kept.",
+        responses=_PROBLEMS_OF_ONE,
     )
     async def discard_letter(letter_id: FromPath[str], request: Request[Any, ServiceKey, Any]) -> None:
         await redrive.discard(_number(letter_id), actor=request.auth.name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from litestar import Request, Response, Router, delete
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from meetai_servicekit.auth import ServiceKey, ServiceKeys, requires_scope
 from meetai_servicekit.paths import meeting_id_from_path
-from meetai_servicekit.problems import UnavailableError, from_unavailable
+from meetai_servicekit.problems import UnavailableError, from_unavailable, keyed_problems
 from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 
@@ -27,6 +28,11 @@ def erasure_routes(erase: EraseMeeting, *, keys: ServiceKeys) -> Router:
         "agents still bring isn't stored. 204: it is all removed. 202: removal goes on by itself, also across restarts. May "
         "be repeated; the answer is the same for a meeting that nobody has heard of. Who asked, when, and how much was "
         "removed is kept. The id may be used again: agents that start afterwards are stored as usual.",
+        responses={
+            202: ResponseSpec(None, description="Nobody can read it any more; removal goes on by itself"),
+            204: ResponseSpec(None, description="It is all removed"),
+            **keyed_problems(ERASE_SCOPE, {}),
+        },
         security=[{"bearer": []}],
     )
     async def erase_meeting(meeting_id: FromPath[str], request: Request[Any, ServiceKey, Any]) -> Response[None]:

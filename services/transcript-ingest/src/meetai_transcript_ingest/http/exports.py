@@ -23,7 +23,7 @@ from meetai_transcript_ingest.http.conditional import (
     is_known,
     not_modified,
 )
-from meetai_transcript_ingest.http.specification import PROBLEMS
+from meetai_transcript_ingest.http.specification import ERASED, PROBLEMS
 from meetai_transcript_ingest.http.streaming import WRITE_TIMEOUT_SECONDS, PiecewiseResponse
 from meetai_transcript_ingest.usecases import ExportTranscript
 
@@ -60,7 +60,7 @@ def _export_route(known: ExportFormat, export_transcript: ExportTranscript) -> H
         "written while it is sent: one that the service can't finish ends without the last chunk, which HTTP clients "
         "report as an error.",
         response_headers=[ETAG_HEADER],
-        responses={200: _specification(known), 304: NOT_MODIFIED, **PROBLEMS},
+        responses={200: _specification(known), 304: NOT_MODIFIED, **PROBLEMS, **ERASED},
     )
     async def export(meeting_id: FromPath[str], if_none_match: IfNoneMatch = None) -> Response[Any]:
         meeting = meeting_id_from_path(meeting_id)

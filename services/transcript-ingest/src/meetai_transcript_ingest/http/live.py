@@ -21,7 +21,7 @@ from meetai_servicekit.paths import meeting_id_from_path
 from meetai_servicekit.problems import InvalidFieldError, UnavailableError
 from meetai_transcript_ingest.domain.errors import AheadOfTranscriptError, ErasedError, TooManyFollowersError
 from meetai_transcript_ingest.domain.tail import MAX_POSITION, PlacedLine
-from meetai_transcript_ingest.http.specification import PROBLEMS
+from meetai_transcript_ingest.http.specification import ERASED, PROBLEMS
 from meetai_transcript_ingest.http.streaming import WRITE_TIMEOUT_SECONDS, PiecewiseResponse
 from meetai_transcript_ingest.usecases.follow import FollowTranscript, Heard, Over
 
@@ -69,6 +69,7 @@ def live_routes(follow_transcript: FollowTranscript) -> list[HTTPRouteHandler]:
                 str, generate_examples=False, description="Events, without an end", media_type=EVENT_STREAM
             ),
             **PROBLEMS,
+            **ERASED,
         },
     )
     async def stream(

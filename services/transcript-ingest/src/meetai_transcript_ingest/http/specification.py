@@ -7,17 +7,14 @@ from typing import Final
 
 from litestar.openapi.datastructures import ResponseSpec
 
-from meetai_contracts.api import Problem
-from meetai_servicekit.problems import PROBLEM_MEDIA_TYPE
+from meetai_servicekit.problems import described_problems
 
-
-def _problem(description: str) -> ResponseSpec:
-    return ResponseSpec(Problem, generate_examples=False, description=description, media_type=PROBLEM_MEDIA_TYPE)
-
-
-PROBLEMS: Final[Mapping[int, ResponseSpec]] = {
-    400: _problem("A parameter is not acceptable; `errors` names it"),
-    401: _problem("No service key and no participant's token that is valid now"),
-    403: _problem("A credential that doesn't open this meeting's transcript, whether there is one or not"),
-    503: _problem("The store is away; try again after `Retry-After` seconds"),
-}
+PROBLEMS: Final[Mapping[int, ResponseSpec]] = described_problems(
+    {
+        400: "A parameter is not acceptable; `errors` names it",
+        401: "No service key and no participant's token that is valid now",
+        403: "A credential that doesn't open this meeting's transcript, whether there is one or not",
+        503: "The store is away; try again after `Retry-After` seconds",
+    }
+)
+ERASED: Final[Mapping[int, ResponseSpec]] = described_problems({410: "The meeting was erased"})

@@ -6,13 +6,20 @@ from typing import Annotated, Any, Final, cast
 
 from litestar import Request, Response, Router, get, put
 from litestar.exceptions import NotFoundException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter
 
 from meetai_contracts.api import FieldError
 from meetai_contracts.summary import MAX_SUMMARY_BYTES, MeetingSummary, StoredSummary
 from meetai_servicekit.auth import ServiceKeys, requires_scope
 from meetai_servicekit.paths import meeting_id_from_path
-from meetai_servicekit.problems import UnavailableError, described_problems, from_unavailable, problem_response
+from meetai_servicekit.problems import (
+    UnavailableError,
+    described_problems,
+    from_unavailable,
+    keyed_problems,
+    problem_response,
+)
 from meetai_transcript_ingest.domain.errors import ChangedError, ErasedError, OtherProducersError, TryLaterError
 from meetai_transcript_ingest.domain.summaries import tag_of
 from meetai_transcript_ingest.http.access import may_read
@@ -24,7 +31,7 @@ from meetai_transcript_ingest.http.conditional import (
     is_known,
     not_modified,
 )
-from meetai_transcript_ingest.http.specification import PROBLEMS
+from meetai_transcript_ingest.http.specification import ERASED, PROBLEMS
 from meetai_transcript_ingest.ports import ParticipantTokens, Summaries
 
 SUMMARISE_SCOPE: Final = "transcripts:summarise"
@@ -49,7 +56,8 @@ def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: Par
         responses={
             304: NOT_MODIFIED,
             **PROBLEMS,
-            **described_problems({404: "There is no summary", 410: "The meeting was erased"}),
+            **ERASED,
+            **described_problems({404: "There is no summary"}),
         },
     )
     async def read_summary(meeting_id: FromPath[str], if_none_match: IfNoneMatch = None) -> Response[StoredSummary]:
@@ -71,19 +79,19 @@ def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: Par
         operation_id="StoreSummary",
         guards=[requires_scope(keys, SUMMARISE_SCOPE)],
         request_max_body_size=MAX_SUMMARY_BYTES,
-        response_headers=[ETAG_HEADER],
-        responses=described_problems(
-            {
-                400: "A field is not acceptable; `errors` names it",
-                401: "No service key",
-                403: f"A key without {SUMMARISE_SCOPE}",
-                409: "`producerIds` names producers that this meeting doesn't have, or not any more; or none, where it has some",
-                410: "What it was made of is erased",
-                412: "What is stored isn't what `If-Match` names",
-                413: f"More than {MAX_SUMMARY_BYTES // 1024} KiB",
-                503: "The store is away; try again after `Retry-After` seconds",
-            }
-        ),
+        responses={
+            201: ResponseSpec(None, description="Stored, the meeting's first; `ETag` is of this one"),
+            204: ResponseSpec(None, description="Stored in place of the one before; `ETag` is of this one"),
+            **keyed_problems(
+                SUMMARISE_SCOPE,
+                {
+                    409: "`producerIds` names producers that this meeting doesn't have, or not any more; or none, where it has some",
+                    410: "What it was made of is erased",
+                    412: "What is stored isn't what `If-Match` names",
+                    413: f"More than {MAX_SUMMARY_BYTES // 1024} KiB",
+                },
+            ),
+        },
     )
     async def store_summary(
         meeting_id: FromPath[str], data: MeetingSummary, if_match: IfMatch = None

@@ -24,7 +24,7 @@ from meetai_transcript_ingest.http.conditional import (
     is_known,
     not_modified,
 )
-from meetai_transcript_ingest.http.specification import PROBLEMS
+from meetai_transcript_ingest.http.specification import ERASED, PROBLEMS
 from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript
 
 UpdatedAfter = Annotated[
@@ -51,7 +51,7 @@ def transcript_routes(read_transcript: ReadTranscript, prove_transcript: ProveTr
         "them apart.",
         operation_id="ReadTranscript",
         response_headers=[ETAG_HEADER],
-        responses={304: NOT_MODIFIED, **PROBLEMS},
+        responses={304: NOT_MODIFIED, **PROBLEMS, **ERASED},
     )
     async def transcript(
         meeting_id: FromPath[str],

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from meetai_servicekit.auth import ServiceKey, ServiceKeys, requires_scope
 from meetai_servicekit.paths import meeting_id_from_path
-from meetai_servicekit.problems import UnavailableError, from_unavailable
+from meetai_servicekit.problems import UnavailableError, from_unavailable, keyed_problems
 from meetai_webhook_bridge.domain.errors import StoreAwayError
 from meetai_webhook_bridge.ports import Erasure
 
@@ -29,6 +29,7 @@ def erasure_routes(erasure: Erasure, keys: ServiceKeys) -> Router:
         description="Identities, and what was decided in it, are removed from its webhooks and events; ids, times and states stay in the "
         "ledger. An event with somebody's words that Inngest hasn't taken yet is not delivered any more. May be repeated; the answer is the same "
         "for a meeting that nobody has heard of. End the meeting first: what comes later is kept.",
+        responses=keyed_problems(ERASE_SCOPE, {}),
         security=[{"bearer": []}],
     )
     async def erase_meeting(meeting_id: FromPath[str], request: Request[Any, ServiceKey, Any]) -> None:

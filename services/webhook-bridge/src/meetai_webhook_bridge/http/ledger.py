@@ -22,13 +22,16 @@ from meetai_servicekit.problems import (
     from_http_exception,
     from_invalid_field,
     from_unavailable,
+    keyed_problems,
 )
 from meetai_webhook_bridge.domain.errors import NoSuchEventError, StoreAwayError, UnreplayableEventError
+from meetai_webhook_bridge.http.webhooks import MAX_WEBHOOK_BYTES
 from meetai_webhook_bridge.ports import LedgerQuery
 from meetai_webhook_bridge.usecases.replay import BadCursorError, ReplayEvents, position
 
 READ_SCOPE: Final = "events:read"
 REPLAY_SCOPE: Final = "events:replay"
+_READ_PROBLEMS: Final = keyed_problems(READ_SCOPE, {})
 
 Limit = Annotated[int, Parameter(ge=1, le=500, description="Most events to return.")]
 Cursor = Annotated[str | None, Parameter(max_length=20, description="`next` of the page before.")]
@@ -44,7 +47,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
     reads, replays = [requires_scope(keys, READ_SCOPE)], [requires_scope(keys, REPLAY_SCOPE)]
     ledger = replay.ledger
 
-    @get("/events", guards=reads, summary="List events, newest first")
+    @get("/events", guards=reads, summary="List events, newest first", responses=_READ_PROBLEMS)
     async def list_events(
         *,
         in_state: InState = None,
@@ -66,7 +69,12 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         )
         return await ledger.page(query)
 
-    @get("/meetings/{meeting_id:str}/events", guards=reads, summary="List a meeting's events, newest first")
+    @get(
+        "/meetings/{meeting_id:str}/events",
+        guards=reads,
+        summary="List a meeting's events, newest first",
+        responses=_READ_PROBLEMS,
+    )
     async def list_meeting_events(
         meeting_id: str, in_state: InState = None, name: Name = None, limit: Limit = 100, cursor: Cursor = None
     ) -> LedgerPage:
@@ -84,6 +92,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         guards=reads,
         summary="When what happened to a meeting",
         description="Each room that it had, latest first: announced, started, agent joined, finished, accepted, sent.",
+        responses=_READ_PROBLEMS,
     )
     async def show_life(meeting_id: str) -> MeetingLife:
         return await ledger.life(meeting_id_from_path(meeting_id))
@@ -94,6 +103,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         guards=replays,
         summary="Deliver an event again",
         description="Under the same id, which Inngest runs once within 24 hours. One that is pending is on its way already.",
+        responses=keyed_problems(REPLAY_SCOPE, {404: "There is no such event"}),
     )
     async def replay_event(event_id: str, request: Request[Any, ServiceKey, Any]) -> LedgerEntry:
         return await replay.one(id_from_path(event_id, "eventId"), actor=request.auth.name)
@@ -105,6 +115,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         summary="Deliver many events again",
         description="Those that were received in a time, oldest first. While `next` isn't null there are more, and the same "
         "request with it as `cursor` goes on.",
+        responses=keyed_problems(REPLAY_SCOPE, {413: f"More than {MAX_WEBHOOK_BYTES // 1024} KiB"}),
     )
     async def replay_events(data: ReplayRequest, request: Request[Any, ServiceKey, Any]) -> Replayed:
         return await replay.many(data, actor=request.auth.name)

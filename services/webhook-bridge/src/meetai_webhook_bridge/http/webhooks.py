@@ -13,9 +13,9 @@ from litestar.params import RawBody
 from litestar.types import Scope
 
 from meetai_servicekit.auth import authorization, unauthorised
-from meetai_servicekit.direct import called_directly
+from meetai_servicekit.direct import BODY_SECONDS, called_directly
 from meetai_servicekit.http import told
-from meetai_servicekit.problems import InvalidFieldError, UnavailableError
+from meetai_servicekit.problems import InvalidFieldError, UnavailableError, described_problems
 from meetai_webhook_bridge.domain.errors import ForgedWebhookError, MalformedWebhookError, StoreAwayError
 from meetai_webhook_bridge.usecases.accept_webhook import AcceptWebhook
 
@@ -31,6 +31,15 @@ def webhook_routes(accept_webhook: AcceptWebhook) -> list[HTTPRouteHandler]:
         middleware=[called_directly],
         summary="Take a webhook from LiveKit",
         description="The body as LiveKit signed it. 200 means that it is stored for good; 503 asks for it again.",
+        responses=described_problems(
+            {
+                400: "Signed, and yet not a webhook of LiveKit",
+                401: "Not signed by a key that is known, not for this body, or not for now",
+                408: f"The body didn't arrive within {BODY_SECONDS:.0f} s",
+                413: f"More than {MAX_WEBHOOK_BYTES // 1024} KiB",
+                503: "The database is away; try again after `Retry-After` seconds",
+            }
+        ),
         tags=["webhooks"],
     )
     async def livekit_webhook(body: RawBody, scope: Scope) -> None:
