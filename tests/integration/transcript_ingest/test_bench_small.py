@@ -12,6 +12,6 @@ def test_every_row_is_measured_and_every_line_stored_when_the_bench_is_small(tmp
     """Each side checks what it stored: a line that is missing or doubled fails here."""
     scale = Scale(repeat=1, lines=2_000, rows=5_000, messages=20, appends=2, paced_seconds=0.2, meeting_lines=500)
     rows = tuple(run(scale, tmp_path))
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert all(value > 0 for row in rows for value in row.ours.values)
     assert all(row.title in shown(Report("here", "now", rows)) for row in rows)
