@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from meetai_servicekit.auth import ServiceKeys
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.secret import RedisUrl, Secret
 from meetai_servicekit.settings import HttpSettings, SettingsError, load, load_or_exit
 
 DIGEST = "0" * 64
@@ -93,6 +93,23 @@ def test_value_is_never_shown_when_it_is_wrong(value: str) -> None:
     problems = problems_of({**GOOD, **dict.fromkeys(names, value)})
     assert len(problems) == len(names)
     assert value not in " ".join(problems)
+
+
+class Stored(Struct, frozen=True):
+    redis_url: RedisUrl
+
+
+@pytest.mark.parametrize("path", ["", "/", "/0", "/15"])
+def test_redis_is_taken_when_its_database_is_a_number_or_left_out(path: str) -> None:
+    url = f"rediss://:password@localhost:6379{path}"
+    assert load(Stored, {"REDIS_URL": url}).redis_url.reveal() == url
+
+
+@pytest.mark.parametrize("path", ["/x", "/0/1", "/-1", "/٣"])
+def test_redis_is_refused_when_its_database_is_no_number(path: str) -> None:
+    """The client would take the first database without a word."""
+    with pytest.raises(SettingsError, match="REDIS_URL: must end in the number of a database"):
+        load(Stored, {"REDIS_URL": f"redis://localhost:6379{path}"})
 
 
 class Checked(Struct, frozen=True):

@@ -109,3 +109,15 @@ class RedisUrl(StoreUrl):
 
     __slots__ = ()
     schemes = ("redis", "rediss")
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> RedisUrl:
+        """Read the URL.
+
+        Raises:
+            ValueError: not a URL of one of `schemes`, or its database isn't a number: redis-py would take the first one instead.
+        """
+        database = urlsplit(super().parse_setting(raw).reveal()).path.strip("/")
+        if database and not (database.isascii() and database.isdecimal()):
+            raise ValueError("must end in the number of a database, as in redis://host:6379/0")
+        return cls(raw)
