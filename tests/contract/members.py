@@ -77,6 +77,11 @@ def members() -> list[Member]:
     return [Member(file.parent) for file in [*sorted(files), *ours]]
 
 
+def member(name: str) -> Member:
+    """The one with this distribution's name."""
+    return next(each for each in members() if each.name == name)
+
+
 def distribution_of(candidates: tuple[str, ...]) -> str:
     """The distribution that holds the first of these modules that exists; "" for the standard library's.
 

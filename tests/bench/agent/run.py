@@ -13,6 +13,8 @@ from tests.bench.agent.captioning import Delays, caption_delays
 from tests.bench.agent.working import IDLE, Cost, worker_cost
 from tests.bench.comparing import Figure, Row, compared
 from tests.bench.ingest.paced import percentile
+from tests.contract.installing import install
+from tests.contract.members import member
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.ports import free_port
@@ -53,12 +55,19 @@ def run(scale: Scale, folder: Path) -> Iterator[Row]:
                     valkey.part(data / "redis", port=port, password=PASSWORD), url=valkey.url(port, PASSWORD)
                 )
             )
+            python = install(member("meetai-agent"), data / "venv", "--extra", "local", "--compile-bytecode")
             for name, extra in (("hears", {"LLM": "none"}), ("hears and answers", {})):
                 place = data / name.replace(" ", "-")
                 place.mkdir()
                 cost = asyncio.run(
                     worker_cost(
-                        place, livekit.url, redis.url, meetings=scale.meetings, seconds=scale.seconds, extra=extra
+                        python,
+                        place,
+                        livekit.url,
+                        redis.url,
+                        meetings=scale.meetings,
+                        seconds=scale.seconds,
+                        extra=extra,
                     )
                 )
                 yield from _cost_rows(name, cost)

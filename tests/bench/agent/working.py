@@ -1,6 +1,7 @@
 """What a worker takes: memory while it waits, memory and CPU for each meeting, with a recogniser that is elsewhere.
 
-The recogniser is the tests' Deepgram server, which hears nothing: what is left is the agent's own. Its CPU isn't counted.
+The recogniser is the tests' Deepgram server, which hears nothing: what is left is the agent's own. Its CPU isn't counted. The
+worker runs as it ships, compiled, and without what the tools have installed: libraries import what they find (FACTS, Cost).
 """
 
 from __future__ import annotations
@@ -41,9 +42,16 @@ class Cost(Struct, frozen=True):
 
 
 async def worker_cost(
-    folder: Path, livekit_url: str, redis_url: str, *, meetings: int, seconds: float, extra: Mapping[str, str]
+    python: Path,
+    folder: Path,
+    livekit_url: str,
+    redis_url: str,
+    *,
+    meetings: int,
+    seconds: float,
+    extra: Mapping[str, str],
 ) -> Cost:
-    """Start a worker, let it wait, then give it so many meetings and let people talk for so long.
+    """Start a worker with this interpreter, let it wait, then give it so many meetings and let people talk for so long.
 
     Raises:
         TimeoutError: a meeting got no agent.
@@ -57,7 +65,7 @@ async def worker_cost(
             "MAX_JOBS": "100",
             **extra,
         }
-        with agent_process(folder, livekit_url, redis_url, settings) as agent:
+        with agent_process(folder, livekit_url, redis_url, settings, python=python) as agent:
             await until(agent.ready, START_SECONDS)
             await _steady(agent, IDLE)
             idle = _pss_mb(agent)

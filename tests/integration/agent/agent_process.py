@@ -137,8 +137,9 @@ def agent_process(
     extra: Mapping[str, str] | None = None,
     *,
     module: str = "meetai_agent",
+    python: Path = Path(sys.executable),
 ) -> Iterator[AgentProcess]:
-    """Start the worker, and end it and all its processes with the block. `module`: another one that runs it."""
+    """Start the worker, and end it and all its processes with the block. `module`: another one that runs it; `python`: elsewhere."""
     port = free_port()
     log_file, spool, metrics = folder / f"agent-{port}.log", folder / "spool", folder / f"metrics-{port}"
     metrics.mkdir()
@@ -156,9 +157,7 @@ def agent_process(
         **(extra or {}),
     }
     with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module], env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen([python, "-m", module], env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield AgentProcess(process, port, log_file, spool)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from deploy.release import packages
 from deploy.release.source import Source, committed
-from tests.contract.test_each_member_installs_alone import uv
+from tests.contract.installing import uv
 
 
 @pytest.fixture(autouse=True)
