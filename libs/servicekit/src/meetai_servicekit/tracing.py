@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NoOpTracerProvider, Span, SpanContext, SpanKind, Tracer, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most that trace have no HTTP server
+    from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
     from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 
 TRACER: Final = "meetai"
