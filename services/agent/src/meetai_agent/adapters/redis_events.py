@@ -7,7 +7,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from meetai_agent.adapters.redis_stream import SOCKET_TIMEOUT_SECONDS
+from meetai_agent.adapters.redis_stream import DRIVER, SOCKET_TIMEOUT_SECONDS
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM
 
@@ -21,6 +21,7 @@ class RedisEventStream:
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            driver_info=DRIVER,
             client_name="meetai-agent-events",
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from redis import DriverInfo
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -19,6 +20,8 @@ from meetai_contracts.transcript import BATCH_FIELD, TRACE_FIELD, shard_of, stre
 from meetai_servicekit.tracing import current_traceparent
 
 SOCKET_TIMEOUT_SECONDS: Final = 2.0
+DRIVER: Final = DriverInfo()
+"""Knows the version already: else each connection would read it from a file, on the loop (redis-py 8.1, driver_info.py)."""
 
 
 class RedisBatchStream:
@@ -30,6 +33,7 @@ class RedisBatchStream:
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            driver_info=DRIVER,
             client_name="meetai-agent",
         )
         self._shards = shards
