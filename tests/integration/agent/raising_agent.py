@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from meetai_agent import app
+from meetai_agent.app import job, talking, worker
 from meetai_agent.session import MeetingSession
 from meetai_agent.usecases.transcribe import Transcription
 
@@ -29,8 +29,8 @@ async def _raise(*_arguments: Any) -> Any:
 
 
 if __name__ in {"__main__", "__mp_main__"}:
-    faulty = {"start_conversation": _raise, "MeetingSession": FaultySession}
-    vars(app).update(faulty)
+    vars(talking).update(start_conversation=_raise)
+    vars(job).update(MeetingSession=FaultySession)
 
 if __name__ == "__main__":
-    raise SystemExit(app.main())
+    raise SystemExit(worker.main())

@@ -1,4 +1,4 @@
-"""What the fork server loads for all jobs' processes."""
+"""What the fork server loads for all jobs' processes, and what the worker's own process loads for itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from meetai_agent.adapters.providers.modules import provider_modules
 
@@ -27,11 +28,25 @@ ENVIRONMENT = {
 }
 LOAD = """
 import json, os, sys
-import meetai_agent.app
+import livekit.agents
 before = len(os.listdir("/proc/self/task"))
-import meetai_agent.app.before_fork
-print(json.dumps({"threads": len(os.listdir("/proc/self/task")) - before, "modules": list(sys.modules)}))
+import {module}
+print(json.dumps({{"threads": len(os.listdir("/proc/self/task")) - before, "modules": list(sys.modules)}}))
 """
+TALKING = {"meetai_agent.app.talking", "icalendar"}
+WEB_SERVER = {"litestar", "uvicorn"}
+
+
+def load(module: str, **settings: str) -> Any:
+    """What a process of its own has loaded, and how many threads it has started, once it has imported this."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD.format(module=module)],
+        env={**os.environ, **ENVIRONMENT, **settings},
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
 def test_a_module_is_named_once_when_several_settings_need_it() -> None:
@@ -42,13 +57,18 @@ def test_a_module_is_named_once_when_several_settings_need_it() -> None:
 
 def test_no_thread_is_started_when_every_provider_is_loaded() -> None:
     """A fork would leave it behind, and what waits for it would wait for ever."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD],
-        env={**os.environ, **ENVIRONMENT},
-        stdout=subprocess.PIPE,
-        timeout=120,
-        check=True,
-    )
-    loaded = json.loads(done.stdout)
+    loaded = load("meetai_agent.app.before_fork")
     assert loaded["threads"] == 0
-    assert set(provider_modules(EVERY_PROVIDER)) <= set(loaded["modules"])
+    assert {*provider_modules(EVERY_PROVIDER), *TALKING} <= set(loaded["modules"])
+
+
+def test_nothing_to_talk_with_is_loaded_when_the_agent_only_hears() -> None:
+    """Nor the worker's web server: a job has none."""
+    loaded = load("meetai_agent.app.before_fork", LLM="none", STT="deepgram/nova-3")
+    assert not (TALKING | WEB_SERVER) & set(loaded["modules"])
+
+
+def test_nothing_of_a_job_is_loaded_when_a_worker_starts() -> None:
+    """It never runs one, and only names its functions."""
+    loaded = load("meetai_agent.app.worker")
+    assert not {"meetai_agent.app.job", "meetai_agent.session", *TALKING} & set(loaded["modules"])

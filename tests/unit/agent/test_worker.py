@@ -10,11 +10,13 @@ import pytest
 from livekit.agents import AgentServer, JobRequest
 
 from meetai_agent.adapters.providers.recognisers import check_recogniser
-from meetai_agent.app import end_session, provider_problems
+from meetai_agent.app.job import end_session
+from meetai_agent.app.worker import provider_problems
 from meetai_agent.domain.errors import UnknownProviderError
+from meetai_agent.domain.metadata import read_metadata
 from meetai_agent.domain.providers import ProviderAccess
 from meetai_agent.settings import AgentSettings
-from meetai_agent.worker import Worker, answer_request, load_by_jobs, read_metadata
+from meetai_agent.worker import Worker, answer_request, load_by_jobs
 from meetai_contracts.room import METADATA_ATTRIBUTE, AgentData, MeetingData, RoomMetadata, write_room_metadata
 from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.secret import Secret

@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 from livekit.agents import AgentServer, JobRequest
 
-from meetai_contracts.codec import ContractError
+from meetai_agent.domain.metadata import read_metadata
 from meetai_contracts.identifiers import check_id
-from meetai_contracts.room import METADATA_ATTRIBUTE, RoomMetadata, parse_room_metadata
+from meetai_contracts.room import METADATA_ATTRIBUTE
 from meetai_servicekit.health import NotReadyError
 
 DEFAULT_AGENT_NAME: Final = "Assistant"
@@ -76,14 +76,6 @@ class Worker:
 def load_by_jobs(max_jobs: int, server: AgentServer) -> float:
     """A worker's load as its share of `max_jobs`; the framework refuses jobs from 1.0 on."""
     return len(server.active_jobs) / max_jobs
-
-
-def read_metadata(raw: str) -> tuple[RoomMetadata | None, str]:
-    """A room's metadata, and `ok` or what is wrong with it in words."""
-    try:
-        return parse_room_metadata(raw), "ok"
-    except ContractError as error:
-        return None, f"invalid: {error}"
 
 
 async def answer_request(request: JobRequest) -> None:
