@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from meetai_agent.adapters.providers.modules import provider_modules
 
 EVERY_PROVIDER = {
@@ -30,17 +32,17 @@ LOAD = """
 import json, os, sys
 import livekit.agents
 before = len(os.listdir("/proc/self/task"))
-import {module}
+import {imports}
 print(json.dumps({{"threads": len(os.listdir("/proc/self/task")) - before, "modules": list(sys.modules)}}))
 """
 TALKING = {"meetai_agent.app.talking", "icalendar"}
 WEB_SERVER = {"litestar", "uvicorn"}
 
 
-def load(module: str, **settings: str) -> Any:
-    """What a process of its own has loaded, and how many threads it has started, once it has imported this."""
+def load(imports: str, **settings: str) -> Any:
+    """What a process of its own has loaded, and how many threads it has started, once it has imported these."""
     done = subprocess.run(
-        [sys.executable, "-c", LOAD.format(module=module)],
+        [sys.executable, "-c", LOAD.format(imports=imports)],
         env={**os.environ, **ENVIRONMENT, **settings},
         stdout=subprocess.PIPE,
         timeout=120,
@@ -72,3 +74,10 @@ def test_nothing_of_a_job_is_loaded_when_a_worker_starts() -> None:
     """It never runs one, and only names its functions."""
     loaded = load("meetai_agent.app.worker")
     assert not {"meetai_agent.app.job", "meetai_agent.session", *TALKING} & set(loaded["modules"])
+
+
+@pytest.mark.parametrize("root", ["worker", "before_fork"])
+def test_nothing_for_a_terminal_is_loaded_when_there_is_none(root: str) -> None:
+    """Logging would, and does without."""
+    loaded = load(f"meetai_agent.app.no_terminal, meetai_agent.app.{root}")
+    assert not {"rich.console", "pygments"} & set(loaded["modules"])

@@ -9,6 +9,7 @@ if __name__ == "__main__":
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         # The framework would load a model that guesses whether somebody has finished, 244 MB, which nothing here asks.
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+        import meetai_agent.app.no_terminal  # noqa: F401 - first
         from meetai_agent.app.worker import main
 
         code = main()

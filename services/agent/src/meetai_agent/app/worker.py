@@ -126,7 +126,7 @@ def create_server(settings: AgentSettings) -> AgentServer:
         load_fnc=partial(load_by_jobs, settings.max_jobs),
         load_threshold=1.0,
         num_idle_processes=settings.idle_processes,
-        preload_modules=[in_the_job.__name__, "meetai_agent.app.before_fork"],
+        preload_modules=["meetai_agent.app.no_terminal", in_the_job.__name__, "meetai_agent.app.before_fork"],
         session_end_timeout=SESSION_END_SECONDS,
         max_retry=NEVER_GIVE_UP,
         initialize_process_timeout=60.0,
