@@ -89,7 +89,7 @@ def with_summary(verdict: Verdict, summary: StoredSummary | None) -> Verdict:
     if summary is None:
         check = Check(name="summary", passed=False, measured="none", limit="written and stored")
     else:
-        parts = f"{len(summary.decisions)} decisions, {len(summary.action_items)} to do, {len(summary.notes)} notes"
+        parts = f"{len(summary.decisions)} decided, {len(summary.action_items)} to do, {len(summary.notes)} noted"
         check = Check(name="summary", passed=True, measured=parts, limit="written and stored")
     return Verdict(checks=(*verdict.checks, check), lines=verdict.lines)
 
