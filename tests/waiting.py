@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.02
 
@@ -22,12 +25,12 @@ def wait_until(condition: Callable[[], object], *, seconds: float) -> float:
     return time.monotonic() - started
 
 
-async def eventually(condition: Callable[[], Awaitable[object]], *, seconds: float) -> None:
-    """As `wait_until`, within an event loop."""
+async def eventually(condition: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+    """As `wait_until`, within an event loop; returns what the condition came to."""
     async with asyncio.timeout(seconds):
         while True:
-            if await condition():
-                return
+            if found := await condition():
+                return found
             await asyncio.sleep(POLL_SECONDS)
 
 

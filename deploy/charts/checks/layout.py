@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,6 @@ MATRIX: Final = CHARTS / "ci"
 TOOLS: Final = ROOT / ".local" / "charts" / "bin"
 UMBRELLA: Final = "meetai"
 LIBRARY: Final = "meetai-lib"
-REQUIRE_ALL: Final = os.environ.get("MEETAI_REQUIRE_ALL") == "1"
 
 SETTINGS: Final[dict[str, type[Struct]]] = {
     "token": TokenSettings,

@@ -14,7 +14,8 @@ import kubernetes_validate
 import kubernetes_validate.utils
 import pytest
 import yaml
-from deploy.charts.checks.layout import REQUIRE_ALL, ROOT
+from deploy.charts.checks.layout import ROOT
+from deploy.charts.checks.leaving_out import leave_out
 from deploy.charts.checks.rendering import LOADER, Manifest, matrix, rendered_matrix
 
 VERSIONS: Final = ("1.30", "1.34", "1.37")
@@ -69,7 +70,7 @@ def test_operators_resources_are_valid() -> None:
 def operators_schemas() -> dict[tuple[str, str], dict[str, Any]]:
     """Each CRD's schemas by version and kind, with unknown fields refused as the API server does under `--validate=strict`."""
     if not CRDS.is_dir():
-        (pytest.fail if REQUIRE_ALL else pytest.skip)(f"no CRDs at {CRDS.name}")
+        leave_out(f"no CRDs at {CRDS.name}")
     schemas = {}
     for path in CRDS.glob("*.yaml"):
         spec = yaml.load(path.read_text(), Loader=LOADER)["spec"]

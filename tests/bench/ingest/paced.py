@@ -16,6 +16,7 @@ from tests.bench.ingest.meetings import Said
 from tests.bench.ingest.ours import Worker
 from tests.bench.ingest.worker import Order
 from tests.bench.servers import Servers
+from tests.waiting import wait_until
 
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 
@@ -43,12 +44,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 def _wait_for_group(client: redis.Redis) -> None:
     """Return when the replica reads: what piles up while a process starts is no load."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        if client.exists(stream_key(0)) and client.xinfo_groups(stream_key(0)):
-            return
-        time.sleep(0.01)
-    raise RuntimeError("the replica doesn't read")
+    wait_until(lambda: client.exists(stream_key(0)) and client.xinfo_groups(stream_key(0)), seconds=ANSWER_SECONDS)
 
 
 class _Sender:

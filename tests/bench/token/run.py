@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -143,6 +142,5 @@ def _answers(base: str, process: subprocess.Popen[bytes]) -> bool:
             timeout=5,
         )
     except httpx.TransportError:
-        time.sleep(0.05)
         return False
     return answer.status_code == 201

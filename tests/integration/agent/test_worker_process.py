@@ -34,12 +34,11 @@ async def stored(redis_url: str, meeting_id: str) -> list[TranscriptBatch]:
 
 
 async def stored_until_closed(redis_url: str, meeting_id: str) -> list[TranscriptBatch]:
-    async with asyncio.timeout(30):
-        while True:
-            batches = await stored(redis_url, meeting_id)
-            if batches and batches[-1].kind == "close":
-                return batches
-            await asyncio.sleep(0.1)
+    async def closed() -> list[TranscriptBatch]:
+        batches = await stored(redis_url, meeting_id)
+        return batches if batches and batches[-1].kind == "close" else []
+
+    return await eventually(closed, seconds=30)
 
 
 async def heard(maya: SimulatedParticipant, count: int) -> list[LiveTranscript]:

@@ -15,7 +15,7 @@ from tests.integration.token.token_process import KEYS, token_process
 from tests.integration.transcript_ingest.ingest_process import environment as ingest_environment
 from tests.integration.transcript_ingest.ingest_process import ingest
 from tests.servers.embedded import EmbeddedServer
-from tests.servers.node import FOLDER, node_program
+from tests.servers.node import FOLDER, needed_node
 from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import wait_until
 
@@ -37,10 +37,7 @@ def tsc(node: str, configuration: Path) -> subprocess.CompletedProcess[str]:
 
 def test_nextjs_code_has_the_right_types_when_it_is_checked() -> None:
     """Against livekit-client's own types, React's and the Web's."""
-    node = node_program()
-    if node is None:
-        pytest.skip("no node and npm on this machine")
-    checked = tsc(node, FOLDER / "tsconfig.examples.json")
+    checked = tsc(needed_node(), FOLDER / "tsconfig.examples.json")
     assert checked.returncode == 0, checked.stdout
 
 

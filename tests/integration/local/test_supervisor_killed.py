@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from meetai_local import lineage
 
@@ -30,7 +30,7 @@ def _supervisor(root: Path) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
     )
     try:
-        _until(lambda: (root / "env").exists() or process.poll() is not None)
+        wait_until(lambda: (root / "env").exists() or process.poll() is not None, seconds=DEADLINE_SECONDS)
         yield process
     finally:
         process.kill()
@@ -38,19 +38,12 @@ def _supervisor(root: Path) -> Iterator[subprocess.Popen[str]]:
         lineage.end(root, grace_seconds=0)
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-
-
 def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     """`kill -9`: services and servers stop in good order, and children that ignore it are killed."""
     with _supervisor(tmp_path) as supervisor:
         assert len(lineage.members(tmp_path)) == 6
         supervisor.kill()
-        _until(lambda: not lineage.members(tmp_path))
+        wait_until(lambda: not lineage.members(tmp_path), seconds=DEADLINE_SECONDS)
     stops = (tmp_path / "serving" / "stops").read_text().split()
     assert sorted(stops) == ["bus", "database", "web", "worker"]
     assert set(stops[:2]) == {"web", "worker"}

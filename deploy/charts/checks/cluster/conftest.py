@@ -8,19 +8,14 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import httpx
 import pytest
 from deploy.charts.checks.cluster.api import Cluster
-from deploy.charts.checks.layout import REQUIRE_ALL, ROOT
+from deploy.charts.checks.layout import ROOT
+from deploy.charts.checks.leaving_out import leave_out
 
 KUBE_API = Path(os.environ.get("MEETAI_KUBE_API", ROOT.parent / "shared" / "tools" / "kube-api"))
-
-
-def leave_out(reason: str) -> NoReturn:
-    """Skip, or fail where nothing may be left out."""
-    (pytest.fail if REQUIRE_ALL else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,8 @@ class RedisUrl(StoreUrl):
         Raises:
             ValueError: not a URL of one of `schemes`, or its database isn't a number: redis-py would take the first one instead.
         """
-        database = urlsplit(super().parse_setting(raw).reveal()).path.strip("/")
+        super().parse_setting(raw)
+        database = urlsplit(raw).path.strip("/")
         if database and not (database.isascii() and database.isdecimal()):
             raise ValueError("must end in the number of a database, as in redis://host:6379/0")
         return cls(raw)

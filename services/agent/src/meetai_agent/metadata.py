@@ -14,8 +14,7 @@ import structlog
 from livekit import rtc
 
 from meetai_agent.domain.briefing import Recollection
-from meetai_contracts.codec import ContractError
-from meetai_contracts.room import parse_room_metadata
+from meetai_agent.domain.metadata import read_metadata
 
 INTRODUCE_SECONDS: Final = 5.0
 
@@ -51,10 +50,9 @@ class MetadataChanges:
     def _changed(self, _old: str, new: str) -> None:
         if not new:
             return
-        try:
-            metadata = parse_room_metadata(new)
-        except ContractError as error:
-            log.error("metadata_rejected", reason=f"invalid: {error}")  # noqa: TRY400 - the reason says it all
+        metadata, verdict = read_metadata(new)
+        if metadata is None:
+            log.error("metadata_rejected", reason=verdict)
             return
         self._recollection.learn(metadata)
         for told in self._told:

@@ -1,13 +1,10 @@
-"""The events stream in Redis. As `redis_stream`: redis-py's own retries are off, and who tells an event retries it."""
+"""The events stream in Redis. As `redis_stream`; who tells an event retries it."""
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from meetai_agent.adapters.redis_stream import DRIVER, SOCKET_TIMEOUT_SECONDS
+from meetai_agent.adapters.redis_client import create_client
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_contracts.events import EVENT_FIELD, EVENTS_STREAM
 
@@ -16,14 +13,7 @@ class RedisEventStream:
     """`ports.EventStream` over `meetai:events`. Connects when the first event is told."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis: Redis = Redis.from_url(
-            redis_url,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=DRIVER,
-            client_name="meetai-agent-events",
-        )
+        self._redis = create_client(redis_url, "meetai-agent-events")
 
     async def append(self, event: bytes) -> None:
         """Append one event.

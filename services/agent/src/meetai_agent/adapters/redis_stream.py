@@ -1,41 +1,21 @@
-"""The transcript streams in Redis.
-
-Owns the connection and what counts as confirmed. redis-py's own retries are off: they would send an entry many times over
-(FACTS, Redis: one xadd with its replies cut made 11 entries), and the buffer retries by rules of its own.
-"""
+"""The transcript streams in Redis. Owns what counts as confirmed."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from redis import DriverInfo
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.typing import EncodableT, FieldT
 
+from meetai_agent.adapters.redis_client import create_client
 from meetai_agent.domain.errors import StreamUnavailableError
 from meetai_contracts.transcript import BATCH_FIELD, TRACE_FIELD, shard_of, stream_key
 from meetai_servicekit.tracing import current_traceparent
-
-SOCKET_TIMEOUT_SECONDS: Final = 2.0
-DRIVER: Final = DriverInfo()
-"""Knows the version already: else each connection would read it from a file, on the loop (redis-py 8.1, driver_info.py)."""
 
 
 class RedisBatchStream:
     """`ports.BatchStream` over Redis Streams, sharded by meeting."""
 
     def __init__(self, redis_url: str, *, shards: int) -> None:
-        self._redis: Redis = Redis.from_url(
-            redis_url,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=DRIVER,
-            client_name="meetai-agent",
-        )
+        self._redis = create_client(redis_url, "meetai-agent")
         self._shards = shards
 
     async def append(self, meeting_id: str, batch: bytes) -> None:
