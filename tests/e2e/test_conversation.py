@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 import pytest_asyncio
 from livekit import api
@@ -16,7 +14,7 @@ from meetai_contracts.api import AgentRequest, StoredLine, TokenRequest
 from meetai_contracts.room import MeetingData, RoomMetadata, write_room_metadata
 from meetai_contracts.transcript import LiveTranscript
 from meetai_local.demo.engine import Engine
-from meetai_local.demo.measure import live_differences
+from meetai_local.demo.measure import live_differences, word_error_rate
 from meetai_local.demo.outcome import Outcome
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.stack import Stack
@@ -29,7 +27,8 @@ class Talk(Struct):
     """What was left of the meeting, and what a listener had of it.
 
     Attributes:
-        heard: The first answer, as it was recognised at the listener's ear.
+        heard: The first answer, as it was recognised at the listener's ear. Its words are the same at any hour: Whisper
+            tiny.en reads "It is 17:56 …" back and not "It is 18:00 …".
     """
 
     outcome: Outcome
@@ -48,7 +47,7 @@ class Talk(Struct):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def talk(stack: Stack) -> Talk:
-    """Maya and Robert talk of minutes, ask Minutes for the time, and talk over a long answer to a question in the chat."""
+    """Maya and Robert talk of minutes, ask Minutes what was said, and talk over a long answer to a question in the chat."""
 
     def person(name: str) -> SimulatedParticipant:
         request = TokenRequest(user_id=name.lower(), user_name=name, agent=MINUTES)
@@ -91,14 +90,14 @@ async def rename_agent(stack: Stack, name: str) -> None:
 
 
 async def test_a_listener_hears_the_answer_when_somebody_asks_aloud(talk: Talk) -> None:
-    """What arrives at another person's ear, recognised again, is what the agent said; a mere mention had no answer."""
+    """What arrives at another person's ear, recognised again, is what the agent said: Robert's words, which had no answer."""
     mention, question, answer = talk.lines[:3]
     assert [line.speaker.identity for line in (mention, question)] == ["robert", "maya"]
     assert answer.speaker.kind == "agent"
     assert answer.speaker.name == "Minutes"
-    assert re.fullmatch(r"It is \d\d:\d\d Coordinated Universal Time\.", answer.text)
+    assert answer.text == f"Robert said: {mention.text}"
     assert not answer.interrupted
-    assert "universal time" in talk.heard.lower(), talk.heard
+    assert word_error_rate(answer.text, talk.heard) < 0.4, talk.heard
 
 
 async def test_the_answer_has_the_times_of_its_sound_when_it_was_played(talk: Talk) -> None:

@@ -19,7 +19,7 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 
 DEFAULT_VOICE: Final = "en-us"
 WORDS_A_MINUTE: Final = 150
-"""Its own 175 is hurried. Whisper tiny.en reads back "Coordinated Universal Time" in this voice at this rate, and not in all others."""
+"""Its own 175 is hurried."""
 MAX_CHARACTERS: Final = 4_000
 """A sentence at a time comes; whatever comes, the audio of one call is bounded: some 4 minutes, 11 MB."""
 
