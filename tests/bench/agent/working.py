@@ -32,11 +32,13 @@ class Cost(Struct, frozen=True):
 
     Attributes:
         idle_mb: PSS of a worker with two idle processes, everything it started included.
-        session_mb: PSS that each meeting adds.
+        first_mb: PSS that the first meeting adds: its own, and the native code that all of them share.
+        session_mb: PSS that each meeting after the first adds.
         session_cores: CPU seconds a second that each meeting takes while one person talks without a pause.
     """
 
     idle_mb: float
+    first_mb: float
     session_mb: float
     session_cores: float
 
@@ -51,7 +53,7 @@ async def worker_cost(
     seconds: float,
     extra: Mapping[str, str],
 ) -> Cost:
-    """Start a worker with this interpreter, let it wait, then give it so many meetings and let people talk for so long.
+    """Start a worker with this interpreter, let it wait, then give it so many meetings (at least 2) and let people talk for so long.
 
     Raises:
         TimeoutError: a meeting got no agent.
@@ -70,17 +72,25 @@ async def worker_cost(
             await _steady(agent, IDLE)
             idle = _pss_mb(agent)
             async with AsyncExitStack() as stack:
-                people = [
-                    await stack.enter_async_context(person(livekit_url, f"{folder.name}-{number}"))
-                    for number in range(meetings)
-                ]
-                await asyncio.gather(*[each.wait_until_heard() for each in people])
-                await until(lambda: len(agent.events("session_started")) == meetings, START_SECONDS)
-                await asyncio.gather(*[each.say(SPEECH) for each in people])
-                await _steady(agent, IDLE + meetings)
-                talking = _pss_mb(agent)
+                people: list[SimulatedParticipant] = []
+                first = await _with_meetings(agent, people, [f"{folder.name}-1"], livekit_url, stack)
+                others = [f"{folder.name}-{number}" for number in range(2, meetings + 1)]
+                talking = await _with_meetings(agent, people, others, livekit_url, stack)
                 cores = await _cores(agent, people, seconds)
-    return Cost(idle, (talking - idle) / meetings, cores / meetings)
+    return Cost(idle, first - idle, (talking - first) / (meetings - 1), cores / meetings)
+
+
+async def _with_meetings(
+    agent: AgentProcess, people: list[SimulatedParticipant], names: list[str], livekit_url: str, stack: AsyncExitStack
+) -> float:
+    """The worker's PSS in MB with these meetings as well, in each of which somebody has talked."""
+    new = [await stack.enter_async_context(person(livekit_url, name)) for name in names]
+    people += new
+    await asyncio.gather(*[each.wait_until_heard() for each in new])
+    await until(lambda: len(agent.events("session_started")) == len(people), START_SECONDS)
+    await asyncio.gather(*[each.say(SPEECH) for each in new])
+    await _steady(agent, IDLE + len(people))
+    return _pss_mb(agent)
 
 
 async def _cores(agent: AgentProcess, people: list[SimulatedParticipant], seconds: float) -> float:

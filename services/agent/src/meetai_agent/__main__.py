@@ -9,6 +9,8 @@ if __name__ == "__main__":
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         # The framework would load a model that guesses whether somebody has finished, 244 MB, which nothing here asks.
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+        # glibc would give each of a job's threads memory of its own to allocate from, where what one frees no other takes up.
+        os.environ.setdefault("MALLOC_ARENA_MAX", "2")
         import meetai_agent.app.no_terminal  # noqa: F401 - first
         from meetai_agent.app.worker import main
 

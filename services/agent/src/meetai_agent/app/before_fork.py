@@ -7,6 +7,8 @@ may start a thread, a loop or a connection: they don't survive a fork.
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from importlib import import_module
 
@@ -24,3 +26,7 @@ with suppress(SettingsError):  # the worker has named them; here somebody only i
     for module in [*provider_modules(job_settings().providers), *talking]:
         with suppress(Exception):  # the process that needs it says what is wrong with it
             import_module(module)
+
+# CPython keeps the attributes that were looked up last, 4,096 of them, and counts a reference to each one's name. Importing has filled that
+# with names that no job asks for, and every lookup in a job would write to the page of one of them as it puts it out: 1 MB a meeting.
+os.register_at_fork(before=sys._clear_type_cache)  # noqa: SLF001 - no other name; 3.12's names aren't counted
