@@ -71,5 +71,7 @@ def test_the_ledger_is_asked_on_the_command_line(postgres_url: str) -> None:
     replayed = run(["events", "replay", "--from", "2026-01-01", "--state", "dead"], environ)
     assert (replayed.returncode, json.loads(replayed.stdout)) == (0, {"replayed": 1, "next": None})
     assert run(["events", "replay", "nothing"], environ).returncode == 1
+    unsound = run(["events", "replay", "one\ntwo"], environ)
+    assert (unsound.returncode, "argument ID" in unsound.stderr) == (2, True)
     assert run(["events", "replay"], environ).returncode == 2
     assert json.loads(run(["events", "life", "standup"], environ).stdout) == {"meetingId": "standup", "rooms": []}

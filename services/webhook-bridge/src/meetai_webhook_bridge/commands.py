@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     life = verbs.add_parser("life", help="when what happened to a meeting")
     life.add_argument("meeting", type=identifier, metavar="MEETING")
     replay = verbs.add_parser("replay", help="deliver again, under the same id")
-    replay.add_argument("ids", metavar="ID", nargs="*")
+    replay.add_argument("ids", type=identifier, metavar="ID", nargs="*")
     for verb, states in ((listing, ("pending", "sent", "dead")), (replay, ("sent", "dead"))):
         verb.add_argument("--state", choices=states, help="only those in this state")
         verb.add_argument("--name", type=identifier, help="only those of this name")

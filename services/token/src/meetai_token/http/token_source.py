@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import JSONBody, Parameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.types import Scope
 from msgspec import Meta, Struct
 
@@ -124,9 +124,9 @@ def token_source_routes(door: Door, *, agent_name: str) -> list[HTTPRouteHandler
     )
     async def connection_details(
         request: Request[Any, Caller, Any],
-        room: Annotated[str | None, Parameter(query="roomName")] = None,
-        name: Annotated[str | None, Parameter(query="participantName")] = None,
-        metadata: Annotated[str | None, Parameter(query="metadata", max_length=0)] = None,  # noqa: ARG001 - refused
+        room: Annotated[str | None, QueryParameter(name="roomName")] = None,
+        name: Annotated[str | None, QueryParameter(name="participantName")] = None,
+        metadata: Annotated[str | None, QueryParameter(name="metadata", max_length=0)] = None,  # noqa: ARG001 - refused
     ) -> Response[ConnectionDetails]:
         for unknown in set(request.query_params) - {"roomName", "participantName", "metadata"}:
             raise InvalidFieldError(unknown[:64], "is not a parameter that can be chosen here")

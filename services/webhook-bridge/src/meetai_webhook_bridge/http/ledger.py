@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, Router, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from meetai_contracts.api import EventState, LedgerEntry, LedgerPage
 from meetai_contracts.ledger import MeetingLife, Replayed, ReplayRequest
@@ -33,13 +33,15 @@ READ_SCOPE: Final = "events:read"
 REPLAY_SCOPE: Final = "events:replay"
 _READ_PROBLEMS: Final = keyed_problems(READ_SCOPE, {})
 
-Limit = Annotated[int, Parameter(ge=1, le=500, description="Most events to return.")]
-Cursor = Annotated[str | None, Parameter(max_length=20, description="`next` of the page before.")]
-InState = Annotated[EventState | None, Parameter(query="state", description="Only events in this state.")]
-Name = Annotated[str | None, Parameter(max_length=110, description="Only events of this name.")]
-RoomSid = Annotated[str | None, Parameter(query="roomSid", max_length=256, description="Only events of this room.")]
-ReceivedFrom = Annotated[datetime | None, Parameter(query="from", description="Only events received then or later.")]
-ReceivedBefore = Annotated[datetime | None, Parameter(query="before", description="Only events received earlier.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Most events to return.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=20, description="`next` of the page before.")]
+InState = Annotated[EventState | None, QueryParameter(name="state", description="Only events in this state.")]
+Name = Annotated[str | None, QueryParameter(max_length=110, description="Only events of this name.")]
+RoomSid = Annotated[str | None, QueryParameter(name="roomSid", max_length=256, description="Only events of this room.")]
+ReceivedFrom = Annotated[
+    datetime | None, QueryParameter(name="from", description="Only events received then or later.")
+]
+ReceivedBefore = Annotated[datetime | None, QueryParameter(name="before", description="Only events received earlier.")]
 
 
 def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
@@ -76,7 +78,11 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         responses=_READ_PROBLEMS,
     )
     async def list_meeting_events(
-        meeting_id: str, in_state: InState = None, name: Name = None, limit: Limit = 100, cursor: Cursor = None
+        meeting_id: FromPath[str],
+        in_state: InState = None,
+        name: Name = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
     ) -> LedgerPage:
         query = LedgerQuery(
             limit=limit,
@@ -94,7 +100,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         description="Each room that it had, latest first: announced, started, agent joined, finished, accepted, sent.",
         responses=_READ_PROBLEMS,
     )
-    async def show_life(meeting_id: str) -> MeetingLife:
+    async def show_life(meeting_id: FromPath[str]) -> MeetingLife:
         return await ledger.life(meeting_id_from_path(meeting_id))
 
     @post(
@@ -105,7 +111,7 @@ def ledger_routes(replay: ReplayEvents, keys: ServiceKeys) -> Router:
         description="Under the same id, which Inngest runs once within 24 hours. One that is pending is on its way already.",
         responses=keyed_problems(REPLAY_SCOPE, {404: "There is no such event"}),
     )
-    async def replay_event(event_id: str, request: Request[Any, ServiceKey, Any]) -> LedgerEntry:
+    async def replay_event(event_id: FromPath[str], request: Request[Any, ServiceKey, Any]) -> LedgerEntry:
         return await replay.one(id_from_path(event_id, "eventId"), actor=request.auth.name)
 
     @post(
