@@ -213,7 +213,7 @@ class ScriptedMicrophone:
     """`ports.Microphone` whose frames a test gives."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed = self.stopped = False
         self._frames: asyncio.Queue[rtc.AudioFrame | None] = asyncio.Queue()
 
     def pick_up(self) -> None:
@@ -227,6 +227,7 @@ class ScriptedMicrophone:
             self.closed = True
 
     def stop(self) -> None:
+        self.stopped = True
         self._frames.put_nowait(None)
 
 

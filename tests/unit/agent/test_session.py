@@ -53,7 +53,7 @@ class FrameEar:
 
 class Bench:
     def __init__(self) -> None:
-        self.fail = False
+        self.fail = self.no_ear = False
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.unavailable = False
@@ -71,13 +71,18 @@ class Bench:
         )
         self.session = MeetingSession(
             cast("rtc.Room", self.room),
-            new_ear=lambda: FrameEar(self),
+            new_ear=self._new_ear,
             open_microphone=self._open,
         )
 
     def start(self) -> None:
         self.session.start()
         self.session.transcribe(self.transcription)
+
+    def _new_ear(self) -> FrameEar:
+        if self.no_ear:
+            raise RuntimeError("no detector")
+        return FrameEar(self)
 
     def _open(self, participant: Any, source: Source) -> ScriptedMicrophone:
         self.sources.append(source)
@@ -219,6 +224,19 @@ async def test_someone_is_heard_again_when_listening_to_them_failed(
     bench.microphones[1][1].pick_up()
     await until(bench.microphones[1][1]._frames.empty)
     assert await bench.said() == [("maya", "word"), ("maya", "last word")]
+
+
+async def test_a_microphone_is_closed_when_no_ear_could_begin_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt opens another, and nobody reads the frames of the one before."""
+    monkeypatch.setattr(session_module, "RETRY_SECONDS", 0.01)
+    bench.room.join(Someone("maya"))
+    bench.no_ear = True
+    bench.start()
+    await until(lambda: len(bench.microphones) >= 3)
+    bench.no_ear = False
+    assert all(microphone.stopped for _, microphone in bench.microphones[:2])
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\N{GRINNING FACE}" * 1000, ""])

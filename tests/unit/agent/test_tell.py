@@ -70,6 +70,14 @@ async def test_nothing_is_sent_when_it_was_only_promised(bench: Bench) -> None:
     assert bench.ids() == ["id-2", "id-3"]
 
 
+async def test_what_was_promised_is_not_told_when_the_disk_does_not_take_what_became_of_it(bench: Bench) -> None:
+    """The job is killed before the stream has the decision: nothing is told, and not the contrary."""
+    bench.telling.promise(UUID(int=1), event(1))
+    bench.stream.failing = bench.outbox.away = True
+    bench.telling.tell(UUID(int=1), event(2))
+    assert not bench.disk.kept
+
+
 async def test_it_is_told_when_the_disk_is_away(bench: Bench) -> None:
     """From memory, and counted."""
     bench.outbox.away = True

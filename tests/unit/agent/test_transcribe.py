@@ -123,7 +123,7 @@ async def test_captions_go_on_when_the_stream_hangs(bench: Bench) -> None:
     """Live never waits for durable."""
     bench.stream.held = asyncio.Event()
     bench.transcription.open()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await bench.hear(*[FIRST] * 50)
     assert len(bench.captions.published) == 50
     bench.stream.held.set()
@@ -193,7 +193,7 @@ class BreakingEar:
 
 @pytest.mark.parametrize("hang", [False, True], ids=["fails", "takes too long"])
 async def test_what_was_shown_is_kept_when_an_ear_is_cut_short(bench: Bench, hang: bool) -> None:
-    """Interim words become the final, under their segment; where there were none a number is named lost."""
+    """Interim words become the final, under their segment. A number is named lost: what else the ear had nobody knows."""
     bench.transcription.open()
     interim = InterimWords("s3", "One more", 3_000, "en", 3_500)
 
@@ -208,10 +208,10 @@ async def test_what_was_shown_is_kept_when_an_ear_is_cut_short(bench: Bench, han
     await cut_short(SECOND)
     assert await bench.transcription.close()
     stored = bench.stored()
-    assert [(line.seq, line.text) for line in stored] == [(1, FIRST.text), (2, "One more"), (3, SECOND.text)]
+    assert [(line.seq, line.text) for line in stored] == [(1, FIRST.text), (2, "One more"), (4, SECOND.text)]
     assert (stored[1].started_ms, stored[1].ended_ms, stored[1].confidence) == (3_000, 3_500, None)
     gaps = [batch for batch in decoded(bench.stream.batches()) if batch.kind == "gap"]
-    assert [(gap.first_seq, gap.last_seq) for gap in gaps] == [(4, 4)]
+    assert [(gap.first_seq, gap.last_seq) for gap in gaps] == [(3, 3), (5, 5)]
 
 
 async def test_undelivered_lines_stay_in_the_spool_when_closing_takes_too_long(

@@ -135,6 +135,7 @@ class MeetingSession:
             log.exception("listening_failed", **who)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant, source)
         finally:
+            microphone.stop()  # its frames close it, if they were ever begun
             self._listening.pop((participant, source), None)
             log.info("participant_unheard", **who)
 

@@ -67,7 +67,10 @@ class Telling:
         self._keep(key, event)
 
     def tell(self, key: UUID, event: DomainEvent) -> None:
-        """Tell this, in place of what was promised. It is on disk when this returns; never waits, never raises."""
+        """Tell this, in place of what was promised. Never waits, never raises.
+
+        It is on disk when this returns. Where the disk doesn't take it nothing is: what was promised has become untrue.
+        """
         data = self._keep(key, event)
         self._untold.append(_Untold(key, event.id, data))
         self._changed.set()
@@ -90,6 +93,7 @@ class Telling:
         data = encode_json(event)
         if not self._outbox.keep(key, data):
             self._meter.outbox_failed()
+            self._outbox.drop(key)
         return data
 
     async def _run(self) -> None:

@@ -72,7 +72,7 @@ class Transcription:
         Who follows the meeting isn't told of the latter: a film that says the agent's name is nobody who speaks to it.
 
         When that is cut short, by a fault or because it takes too long at the end, the last words that were shown as
-        interim are kept as final; where there were none, a number is named lost.
+        interim are kept as final, and a number is named lost: nobody here knows what the ear still had.
         """
         on_voice = partial(self._tell_voice, speaker.identity) if source == "microphone" else _tell_nobody
         pending: InterimWords | None = None
@@ -162,12 +162,11 @@ class Transcription:
                 self._follower.voice_changed(identity, voice)
 
     def _cut_short(self, speaker: Speaker, pending: InterimWords | None, source: Source) -> None:
-        if pending is None:
-            self._name_lost(speaker, None)
-            return
-        ended_ms = pending.ended_ms or pending.started_ms
-        words = FinalWords(pending.segment, pending.text, pending.started_ms, ended_ms, pending.language)
-        self._add(speaker, words, source)
+        if pending is not None:
+            ended_ms = pending.ended_ms or pending.started_ms
+            words = FinalWords(pending.segment, pending.text, pending.started_ms, ended_ms, pending.language)
+            self._add(speaker, words, source)
+        self._name_lost(speaker, None)
 
     def _name_lost(self, speaker: Speaker, ms: int | None) -> None:
         """Speech without words takes a number, and a gap names it: who reads the transcript must know."""
