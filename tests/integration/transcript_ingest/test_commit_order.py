@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 from tests.unit.transcript_ingest.fakes import FakeStore
-from tests.unit.transcript_ingest.producing import Producer
+from tests.unit.transcript_ingest.producing import Producer, uuid7
 
 from meetai_contracts.transcript import BATCH_FIELD
 from meetai_servicekit.postgres import Pool, create_pool
 from meetai_servicekit.streams import Arrival
+from meetai_transcript_ingest.adapters import postgres_archive
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
@@ -69,7 +72,7 @@ async def test_positions_follow_the_commits_when_meetings_share_a_write(pool: Po
     fake = FakeStore()
     pairs: list[tuple[LineStore, Archive]] = [(fake, fake), (PostgresLineStore(pool), PostgresArchive(pool))]
     for store, archive in pairs:
-        assert await archive.version("one") == 0
+        assert (await archive.version("one")).position == 0
         assert await archive.lines_since("one", 0, 10) == ()
         one, two = Producer("one"), Producer("two")
         await store.commit(parcels(one.open(), one.say(2), two.say(3), one.say(1)), ())
@@ -78,7 +81,7 @@ async def test_positions_follow_the_commits_when_meetings_share_a_write(pool: Po
         everything = await archive.lines_since("one", 0, 10)
         assert [placed.position for placed in everything] == [1, 2, 3, 4, 5]
         assert [placed.line.id for placed in everything] == [line.id for line in one.said + early.said]
-        assert (await archive.version("one"), await archive.version("two")) == (5, 3)
+        assert ((await archive.version("one")).position, (await archive.version("two")).position) == (5, 3)
         for index, placed in enumerate(everything):
             assert await archive.lines_since("one", placed.position, 2) == everything[index + 1 : index + 3]
 
@@ -94,7 +97,7 @@ async def test_lines_keep_their_positions_when_entries_come_again(pool: Pool) ->
     placed = await archive.lines_since("one", 0, 10)
     assert [each.line.seq for each in placed] == [1, 2, 3, 4]
     assert [each.position for each in placed][:2] == [1, 2]
-    assert await archive.version("one") >= placed[-1].position
+    assert (await archive.version("one")).position >= placed[-1].position
 
 
 async def test_reader_misses_nothing_when_writers_of_one_meeting_overlap(pool: Pool) -> None:
@@ -128,6 +131,37 @@ async def test_reader_misses_nothing_when_writers_of_one_meeting_overlap(pool: P
     said = {line.id for producer in producers for line in producer.said}
     assert len(seen) == len(said)
     assert {placed.line.id for placed in seen} == said
+
+
+async def test_reader_misses_nothing_when_a_new_day_is_committed_while_it_reads(
+    database_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The days are one statement and their lines another: both see the same commits, through a pool as the service's."""
+    store = PostgresLineStore(pool)
+    today = datetime.now(UTC)
+    await store.prepare_partitions(today.date() - timedelta(days=2), 5)
+    later, earlier = (
+        Producer("midnight", producer_id=uuid7(int((today - timedelta(days=days)).timestamp() * 1000)))
+        for days in (0, 1)
+    )
+    await store.commit(parcels(earlier.say(1)), ())
+    days_of = postgres_archive._days
+
+    async def days_then_commits(connection: AsyncConnection[TupleRow], meeting_id: str) -> dict[str, object] | None:
+        days = await days_of(connection, meeting_id)
+        await store.commit(parcels(later.say(2)), ())
+        await store.commit(parcels(earlier.say(1)), ())
+        return days
+
+    async with create_pool(
+        database_url, schema=SCHEMA, min_size=1, max_size=1, application="read", one_snapshot=True
+    ) as readers:
+        archive = PostgresArchive(readers)
+        with monkeypatch.context() as patched:
+            patched.setattr(postgres_archive, "_days", days_then_commits)
+            seen = await archive.lines_since("midnight", 0, 10)
+        seen += await archive.lines_since("midnight", seen[-1].position, 10)
+    assert [placed.position for placed in seen] == [1, 2, 3, 4]
 
 
 async def test_writers_do_not_deadlock_when_they_share_producers_and_meetings(pool: Pool) -> None:
@@ -164,5 +198,5 @@ async def test_old_lines_get_positions_when_a_replica_of_the_version_before_writ
     seen += await archive.lines_since("mixed", seen[-1].position, 100)
     assert [placed.position for placed in seen] == list(range(1, 11))
     assert {placed.line.id for placed in seen} == {line.id for line in new.said + old.said}
-    assert await archive.version("mixed") == 10
+    assert (await archive.version("mixed")).position == 10
     assert await upgrades[0].place_lines() == 0

@@ -24,7 +24,7 @@ from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDead
 from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.errors import ErasedError, LetterGoneError
+from meetai_transcript_ingest.domain.errors import ErasedError, LetterGoneError, TryLaterError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
 from meetai_transcript_ingest.domain.proof import prove
@@ -191,10 +191,10 @@ async def test_nothing_is_read_when_the_erasure_has_only_been_asked_for(desk: De
     """From the first commit on, although every row is still there; with it also what an agent says that starts just then."""
     producer, newcomer = Producer(), starting_later()
     await desk.bring(say_secret(producer))
-    version = await desk.archive.version("standup")
+    version = (await desk.archive.version("standup")).position
     await desk.erasures.request("standup", actor="privacy")
     assert await desk.holds()
-    assert await desk.archive.version("standup") > version
+    assert (await desk.archive.version("standup")).position > version
     await desk.bring(newcomer.say(1))
     with pytest.raises(ErasedError):
         await desk.texts()
@@ -298,3 +298,23 @@ async def test_room_is_complete_when_all_of_it_is_stored_or_erased(desk: Desk) -
     assert await outbox.complete_quiet_rooms(quiet_seconds=0, limit=9) == 1
     (event,) = await outbox.claim(limit=9, lease_seconds=0)
     assert (event.id, event.data["lines"]) == ("meetai-transcript.completed-RM_1", 0)
+
+
+async def test_an_erasure_that_cannot_go_on_holds_up_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is the first to be tried, each time."""
+    stuck, other = Producer("stuck"), Producer("other")
+    await desk.bring(say_secret(stuck), say_secret(other))
+    for meeting_id in ("stuck", "other"):
+        await desk.erasures.request(meeting_id, actor="privacy")
+    erase_some = desk.erasures.erase_some
+
+    async def refuse_one(meeting_id: str) -> bool:
+        if meeting_id == "stuck":
+            raise TryLaterError("locked")
+        return await erase_some(meeting_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.erasures, "erase_some", refuse_one)
+        assert await desk.erase.go_on() == 1
+    assert await desk.erasures.unfinished(9) == ("stuck",)
+    assert await desk.erase.go_on() == 1

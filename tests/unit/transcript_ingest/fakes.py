@@ -17,7 +17,7 @@ from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.producers import Declaration, merge
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
-from meetai_transcript_ingest.domain.tail import PlacedLine
+from meetai_transcript_ingest.domain.tail import PlacedLine, Version
 from meetai_transcript_ingest.ports import Committed, Unsent
 
 COMMITTED_AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -102,9 +102,10 @@ class FakeStore:
             lines = [line for line in lines if _reading_order(line) > place]
         return tuple(stored_line(line, COMMITTED_AT) for line in lines[:limit])
 
-    async def version(self, meeting_id: str) -> int:
+    async def version(self, meeting_id: str) -> Version:
         await self._answer()
-        return len(self._in_commit_order(meeting_id))
+        known = [about for about in self._producers.values() if about.meeting_id == meeting_id]
+        return Version(len(self._in_commit_order(meeting_id)), len(known))
 
     async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
         await self._answer()

@@ -91,6 +91,7 @@ def create_pool(
     application: str,
     max_waiting: int | None = None,
     trusted_seconds: float = 0,
+    one_snapshot: bool = False,
 ) -> Pool:
     """A pool that isn't open yet; opening it doesn't wait for the server, so that a service starts while Postgres is away.
 
@@ -99,6 +100,8 @@ def create_pool(
 
     A connection that answered within the last `trusted_seconds` is handed out without being asked again, which saves a round
     trip. Only for callers that try again: one that has been lost meanwhile fails them.
+
+    With `one_snapshot` all statements of a transaction see what the first one saw. Only for readers: a write may be refused for it.
     """
 
     async def check(connection: AsyncConnection[TupleRow]) -> None:
@@ -121,7 +124,8 @@ def create_pool(
             "application_name": application,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "options": f"-c search_path={schema} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-            f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            f"-c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+            + (r" -c default_transaction_isolation=repeatable\ read" if one_snapshot else ""),
         },
     )
     if max_waiting is not None:

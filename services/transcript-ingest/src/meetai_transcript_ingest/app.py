@@ -110,7 +110,7 @@ def create_app(settings: IngestSettings, fate: ProcessFate) -> tuple[HttpService
     pool = partial(create_pool, database_url, schema=SCHEMA)
     lines = pool(min_size=1, max_size=len(shards), application=SERVICE, trusted_seconds=TRUSTED_SECONDS)
     writers = pool(min_size=1, max_size=WRITER_CONNECTIONS, application=f"{SERVICE}-upkeep")
-    readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read")
+    readers = pool(min_size=1, max_size=READER_CONNECTIONS, application=f"{SERVICE}-read", one_snapshot=True)
     redis = create_client(settings.redis_url.reveal())
 
     patience = Patience(BACKOFF, sleep=asyncio.sleep, random=random.random, observer=observer)

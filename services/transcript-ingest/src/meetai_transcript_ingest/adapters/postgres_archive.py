@@ -19,7 +19,7 @@ from meetai_transcript_ingest.domain.erasing import Tombstone
 from meetai_transcript_ingest.domain.errors import ErasedError
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord
-from meetai_transcript_ingest.domain.tail import PlacedLine
+from meetai_transcript_ingest.domain.tail import PlacedLine, Version
 
 READ_TIMEOUT_SECONDS: Final = 12.0
 """As for a commit: the server gives up a statement after 10 s (servicekit.postgres)."""
@@ -29,7 +29,12 @@ _START: Final = {"started_ms": -1, "producer_id": UUID(int=0), "seq": 0}
 
 
 class PostgresArchive:
-    """Reads through a pool of its own."""
+    """Reads through a pool of its own.
+
+    Args:
+        pool: With `one_snapshot`: which days to read and what is there are two statements, and a commit of a new day between them
+            would show its lines without those before.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -56,13 +61,13 @@ class PostgresArchive:
                     await refuse_erased(connection, meeting_id)
                 return tuple([_line(row) for row in rows])
 
-    async def version(self, meeting_id: str) -> int:
+    async def version(self, meeting_id: str) -> Version:
         """See `Archive.version`."""
         with postgres_errors_translated():
             async with asyncio.timeout(READ_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 cursor = await connection.execute(QUERIES["version"], {"meeting_id": meeting_id})
                 row = await cursor.fetchone()
-                return 0 if row is None else int(row[0])
+                return Version(0, 0) if row is None else Version(row[0], row[1])
 
     async def lines_since(self, meeting_id: str, position: int, limit: int) -> tuple[PlacedLine, ...]:
         """See `Archive.lines_since`."""

@@ -109,7 +109,9 @@ FROM meetings
 WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL;
 
 -- name: version(meeting_id)^
-SELECT position FROM meetings WHERE meeting_id = :meeting_id;
+-- Retention takes lines without a position, and with them their producers.
+SELECT position, (SELECT count(*) FROM producers WHERE producers.meeting_id = meetings.meeting_id)
+FROM meetings WHERE meeting_id = :meeting_id;
 
 -- name: lines_since(meeting_id, first_day, last_day, position, count)
 -- In the order of their commits.

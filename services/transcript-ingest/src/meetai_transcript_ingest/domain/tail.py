@@ -23,6 +23,18 @@ MAX_WAKE_BYTES: Final = 7_900
 EVERYONE: Final = ""
 
 
+class Version(Struct, frozen=True):
+    """Another one whenever a meeting's lines are others.
+
+    Attributes:
+        position: The last that was given; 0 for an unknown meeting. Grows with lines that come, and with an erasure.
+        producers: How many are known. Fewer once lines have expired.
+    """
+
+    position: int
+    producers: int
+
+
 class PlacedLine(Struct, frozen=True):
     """A line and its position."""
 

@@ -14,6 +14,8 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 
+from meetai_transcript_ingest.domain.tail import Version
+
 REPRESENTATION: Final = 1
 """To be raised when what is made of the same lines changes, so that nobody keeps the old form."""
 
@@ -29,9 +31,9 @@ ETAG_HEADER: Final = ResponseHeader(
 )
 
 
-def entity_tag(version: int) -> str:
+def entity_tag(version: Version) -> str:
     """The tag of whatever is made of a meeting's lines at this version."""
-    return f'W/"{REPRESENTATION}-{version}"'
+    return f'W/"{REPRESENTATION}-{version.position}-{version.producers}"'
 
 
 def is_known(tag: str, if_none_match: str | None) -> bool:

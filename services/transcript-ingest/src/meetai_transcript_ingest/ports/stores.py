@@ -15,7 +15,7 @@ from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parce
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
 from meetai_transcript_ingest.domain.proof import ProducerRecord
-from meetai_transcript_ingest.domain.tail import PlacedLine
+from meetai_transcript_ingest.domain.tail import PlacedLine, Version
 
 
 class Committed(Struct, frozen=True):
@@ -129,8 +129,8 @@ class Archive(Protocol):
         With `committed_since`, only those whose `committed_at` is that instant or later.
         """
 
-    async def version(self, meeting_id: str) -> int:
-        """A number that grows whenever a meeting's lines change: the last position given; 0 for an unknown meeting.
+    async def version(self, meeting_id: str) -> Version:
+        """What changes whenever a meeting's lines do.
 
         Asked before the lines are read, it is never newer than they are.
         """

@@ -39,22 +39,25 @@ class EraseMeeting:
         """
         await self._erasures.request(meeting_id, actor=actor)
         log.info("erasure_requested", meeting_id=meeting_id, actor=actor)
-        try:
-            return await self._remove(meeting_id)
-        except TryLaterError as error:
-            log.warning("erasure_postponed", meeting_id=meeting_id, cause=str(error))
-            return False
+        return await self._remove_for_now(meeting_id)
 
     async def go_on(self) -> int:
-        """Remove what unfinished erasures still cover; how many were finished.
+        """Remove what unfinished erasures still cover; how many were finished. One that can't go on holds up no other.
 
         Raises:
             TryLaterError: the store is away.
         """
         finished = 0
         for meeting_id in await self._erasures.unfinished(BATCH_MEETINGS):
-            finished += await self._remove(meeting_id)
+            finished += await self._remove_for_now(meeting_id)
         return finished
+
+    async def _remove_for_now(self, meeting_id: str) -> bool:
+        try:
+            return await self._remove(meeting_id)
+        except TryLaterError as error:
+            log.warning("erasure_postponed", meeting_id=meeting_id, cause=str(error))
+            return False
 
     async def _remove(self, meeting_id: str) -> bool:
         ends = self._monotonic() + ANSWER_SECONDS

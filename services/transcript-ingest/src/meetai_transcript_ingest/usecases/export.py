@@ -10,6 +10,7 @@ import structlog
 from meetai_contracts.api import StoredLine
 from meetai_transcript_ingest.domain.exports import ExportFormat
 from meetai_transcript_ingest.domain.paging import place_of
+from meetai_transcript_ingest.domain.tail import Version
 from meetai_transcript_ingest.ports import Archive, ReadingObserver
 
 EXPORT_PAGE_LINES: Final = 500
@@ -25,8 +26,8 @@ class ExportTranscript:
         self._archive = archive
         self._observer = observer
 
-    async def version(self, meeting_id: str) -> int:
-        """A number that grows whenever the file may have changed; ask for it before the file.
+    async def version(self, meeting_id: str) -> Version:
+        """What is another whenever the file may have changed; ask for it before the file.
 
         Raises:
             TryLaterError: the store is away.

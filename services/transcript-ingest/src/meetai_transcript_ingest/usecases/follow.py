@@ -130,7 +130,7 @@ class FollowTranscript:
             AheadOfTranscriptError: the meeting has not come to that position.
             ErasedError: the meeting was erased; also out of the generator, to those who follow it then.
         """
-        if position > 0 and position > await self._archive.version(meeting_id):
+        if position > 0 and position > (await self._archive.version(meeting_id)).position:
             raise AheadOfTranscriptError(position)
         first = await self._archive.lines_since(meeting_id, position, FOLLOW_PAGE_LINES)
         if self.closing.is_set() or self._clients >= self._max_clients:

@@ -7,6 +7,7 @@ from datetime import datetime
 from meetai_contracts.api import Integrity, TranscriptPage
 from meetai_transcript_ingest.domain.paging import decode_cursor, encode_cursor, place_of, surely_seen_before
 from meetai_transcript_ingest.domain.proof import prove
+from meetai_transcript_ingest.domain.tail import Version
 from meetai_transcript_ingest.ports import Archive
 
 
@@ -16,8 +17,8 @@ class ReadTranscript:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
-    async def version(self, meeting_id: str) -> int:
-        """A number that grows whenever what a page shows may have changed; ask for it before the page.
+    async def version(self, meeting_id: str) -> Version:
+        """What is another whenever what a page shows may have changed; ask for it before the page.
 
         Raises:
             TryLaterError: the store is away.
