@@ -50,6 +50,11 @@ def answer(popup: dict[str, Any]) -> dict[str, Any]:
             return {"decision": "approved"}
 
 
+def serves(stack: Stack, room_sid: str) -> bool:
+    """Whether the agent of this room has begun, the chat included: what was written there before is lost."""
+    return any("session_started" in line and room_sid in line for line in stack.log("agent").splitlines())
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def held(stack: Stack) -> Held:
     """Maya proposes, Ben decides: yes, no, otherwise, one thing that was proposed twice, one after a reload, one not at all."""
@@ -84,6 +89,9 @@ async def held(stack: Stack) -> Held:
         async with person("Ben") as ben:
             shown = screen(ben, ready=True)
             await maya.wait_until_heard()
+            await ben.wait_until_heard()
+            sid = await maya.room.sid
+            await until(lambda: serves(stack, sid), SECONDS)
             for title in ("planning", "retro", "review"):
                 await propose(title)
             await until(lambda: len(popups["Review"]) == 2, SECONDS)

@@ -123,7 +123,8 @@ async def test_agent_says_so_and_still_transcribes_when_metadata_does_not_parse(
     assert len(verdicts) == 1
     assert str(verdicts[0]).startswith("invalid: ")
     outcome = await outcome_of(stack, engine, meeting_id)
-    assert [line.id for line in outcome.lines] == [caption.caption.id for caption in heard if caption.caption.final]
+    shown = {caption.caption.id for caption in heard if caption.caption.final}
+    assert shown <= {line.id for line in outcome.lines}
 
 
 class _OwnTokens:

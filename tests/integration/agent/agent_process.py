@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -143,6 +144,8 @@ def agent_process(
     port = free_port()
     log_file, spool, metrics = folder / f"agent-{port}.log", folder / "spool", folder / f"metrics-{port}"
     metrics.mkdir()
+    # One of its own, removed with what a killed process leaves in it. Not in `folder`: a socket's path has 107 bytes at most.
+    temporary = TemporaryDirectory(prefix="agent-", ignore_cleanup_errors=True)
     environment = {
         **os.environ,
         "LIVEKIT_URL": livekit_url,
@@ -154,14 +157,15 @@ def agent_process(
         "PORT": str(port),
         "DRAIN_SECONDS": "0",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "TMPDIR": temporary.name,
         **(extra or {}),
     }
-    with log_file.open("wb") as log:
+    with temporary, log_file.open("wb") as log:
         process = subprocess.Popen([python, "-m", module], env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield AgentProcess(process, port, log_file, spool)
-    finally:
-        end_family(process)
+        try:
+            yield AgentProcess(process, port, log_file, spool)
+        finally:
+            end_family(process)
 
 
 def end_family(process: subprocess.Popen[bytes]) -> None:

@@ -91,7 +91,7 @@ class Bench:
 @pytest.fixture
 async def bench(livekit: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setattr(
-        agent_session, "CONNECT", APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=2.0), raising=True
+        agent_session, "CONNECT", APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=5.0), raising=True
     )
     monkeypatch.setattr(agent_session, "SUBSCRIBE_SECONDS", 10.0)
     async with AsyncExitStack() as stack:

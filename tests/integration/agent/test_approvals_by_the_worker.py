@@ -43,7 +43,8 @@ async def test_a_decision_is_told_when_its_job_is_killed_right_after_it(
             screen = Approver(ben.room, lambda popup: answers[popup["event"]["title"]](popup))
             screen.may_answer.clear()
             screen.register()
-            await maya.wait_until_heard()
+            await ben.wait_until_heard()
+            await until(lambda: bool(agent.events("session_started")), SECONDS)  # and with it the chat
             await asyncio.to_thread(redis_server.stop)
             await write(maya, "Propose a meeting called planning tomorrow at ten, and ask Ben to approve it.")
             await until(lambda: len(screen.popups) == 1, SECONDS)
@@ -80,7 +81,8 @@ async def test_it_is_told_that_it_expired_when_nobody_answered_in_time(
             screen = Approver(ben.room, approve)
             screen.may_answer.clear()
             screen.register()
-            await maya.wait_until_heard()
+            await ben.wait_until_heard()
+            await until(lambda: bool(agent.events("session_started")), SECONDS)
             await write(maya, "Propose a meeting called planning tomorrow at ten, and ask Ben to approve it.")
 
             async def is_told() -> bool:

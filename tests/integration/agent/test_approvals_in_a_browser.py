@@ -20,7 +20,8 @@ __all__ = ["livekit", "room", "unopened"]
 
 CLIENT = {"/livekit-client.js": node.FOLDER / "node_modules/livekit-client/dist/livekit-client.umd.js"}
 DOCUMENT = Path(__file__).parents[3] / "deploy" / "docs" / "approvals.md"
-SECONDS = 60.0
+SECONDS = 120.0
+"""Chromium on a busy machine."""
 PAGE = """<!doctype html><meta charset="utf-8"><script src="/livekit-client.js"></script><script type="module">
 const {Room, RpcError} = LivekitClient;
 %s

@@ -87,7 +87,7 @@ async def test_it_expires_when_the_person_leaves_for_good(room: Room, monkeypatc
 
 async def test_it_expires_when_the_person_answers_too_late(unopened: Room) -> None:
     """Their yes is not acted upon; one event says that it expired."""
-    unopened.popup_seconds = 1.0
+    unopened.popup_seconds = 5.0
     await unopened.open()
     ada = await unopened.with_person()
     waiting = unopened.propose()

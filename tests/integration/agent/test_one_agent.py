@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from livekit.rtc import ParticipantKind
 from tests.integration.agent.agent_process import START_SECONDS, AgentProcess, agent_process, person, send_agent
-from tests.integration.agent.test_worker_process import GREETING, heard, ids_of, stored
+from tests.integration.agent.test_worker_process import GREETING, assert_all_kept, heard, stored
 from tests.integration.token.livekit_server import livekit_server
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.fixtures import _embedded_redis
@@ -101,7 +101,7 @@ async def test_one_transcribes_when_three_are_sent_at_once_and_another_later(pla
         await meeting.say(captions=1)
     batches = await place.closed("three")
     assert [batch.kind for batch in batches] == ["open", "lines", "close"]
-    assert ids_of(batches) == [each.caption.id for each in maya.captions]
+    assert_all_kept(batches, [each.caption for each in maya.captions])
 
 
 async def test_the_successor_goes_on_when_the_one_that_served_was_killed(place: Place) -> None:
@@ -113,12 +113,11 @@ async def test_the_successor_goes_on_when_the_one_that_served_was_killed(place: 
         os.kill(job, signal.SIGKILL)
         await send_agent(place.livekit.url, "killed")
         await until(lambda: len(meeting.agents) == 2, 30)
-        assert place.settled(meeting) == ["serving"], "the ghost is being asked"
-        await meeting.say(captions=2)
+        await meeting.say(captions=2)  # from here on the ghost is being asked, for some 4.5 s
         assert place.settled(meeting) == ["serving", "serving"]
     batches = await place.closed("killed", producers=2)
     assert len({batch.producer_id for batch in batches}) == 2
-    assert ids_of(batches) == [each.caption.id for each in maya.captions]
+    assert_all_kept(batches, [each.caption for each in maya.captions])
 
 
 async def test_the_one_that_served_stays_when_it_was_frozen_while_another_took_its_place(place: Place) -> None:
@@ -135,4 +134,4 @@ async def test_the_one_that_served_stays_when_it_was_frozen_while_another_took_i
         await until(lambda: meeting.agents == [first], 30)
         await meeting.say(captions=1)
     batches = await place.closed("frozen", producers=2)
-    assert ids_of(batches) == [each.caption.id for each in maya.captions if each.caption.final]
+    assert_all_kept(batches, [each.caption for each in maya.captions if each.caption.final])

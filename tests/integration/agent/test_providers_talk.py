@@ -24,7 +24,7 @@ from meetai_agent.domain.providers import ProviderAccess
 from meetai_contracts.room import AgentData
 from meetai_servicekit.secret import Secret
 
-ONE_RETRY = APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=2.0)
+ONE_RETRY = APIConnectOptions(max_retry=1, retry_interval=0.01, timeout=5.0)
 MINUTES = AgentData(name="Minutes", instructions="")
 FAULTS = ["401", "429", "500", "hang", "cut", "garbage"]
 
@@ -118,7 +118,7 @@ async def test_the_next_one_answers_when_the_first_fails(
     openai: OpenAIServer, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And here it says that it is no language model, since it is none."""
-    monkeypatch.setattr(responders, "ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr(responders, "ATTEMPT_SECONDS", 2.0)
     openai.always = fault
     talking = responder("openai/m,local/rules", openai)
     assert (await answer(talking)).text == "Ada is here."

@@ -39,14 +39,16 @@ def test_postgres_keeps_its_data_when_killed_and_started_again(postgres_server: 
 
 def test_redis_times_out_when_paused_and_answers_when_resumed(redis_server: EmbeddedServer) -> None:
     """A frozen server holds the connection and says nothing; a thawed one goes on with its data."""
-    client = redis.Redis.from_url(redis_server.url, socket_timeout=0.3, retry=Retry(NoBackoff(), 0))
-    client.set("kept", "1")
+    patient = redis.Redis.from_url(redis_server.url, socket_timeout=30, retry=Retry(NoBackoff(), 0))
+    impatient = redis.Redis.from_url(redis_server.url, socket_timeout=0.3, retry=Retry(NoBackoff(), 0))
+    patient.set("kept", "1")
     redis_server.pause()
     with pytest.raises(redis.TimeoutError):
-        client.get("kept")
+        impatient.get("kept")
     redis_server.resume()
-    assert client.get("kept") == b"1"
-    client.close()
+    assert patient.get("kept") == b"1"
+    patient.close()
+    impatient.close()
 
 
 def test_redis_keeps_its_data_when_stopped_and_started_again(redis_server: EmbeddedServer) -> None:

@@ -175,7 +175,7 @@ async def test_search_is_given_up_when_it_takes_too_long(pool: Pool, index: Post
     """Its statement ends at its own limit, and the connection serves the next one."""
     await store(pool, Producer(), *["plan"] * 10)
     await index_all(index)
-    impatient = PostgresSearchIndex(pool, pool, timeout_ms=100)
+    impatient = PostgresSearchIndex(pool, pool, timeout_ms=1_000)
     async with pool.connection() as connection:
         await connection.execute("LOCK TABLE search_lines IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(TooSlowError):

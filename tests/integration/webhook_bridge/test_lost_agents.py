@@ -21,8 +21,9 @@ from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.settings import StackSettings
 from meetai_local.speech import load_recording
 
-BACK_SECONDS = 60
-"""The killed agent's ghost goes after 20-22 s (FACTS); 30 s more are promised for the next one to be there and transcribe."""
+BACK_SECONDS = 120
+"""The killed agent's ghost goes after 20-22 s (FACTS); 30 s more are promised for the next one to be there and transcribe.
+The rest is for a busy machine."""
 GREETING = load_recording("01-slt.wav")
 """Good morning everyone, and thank you for joining the meeting."""
 

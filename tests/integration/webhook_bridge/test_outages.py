@@ -19,8 +19,8 @@ from meetai_servicekit import postgres
 from meetai_webhook_bridge.adapters.postgres import MIGRATIONS, SCHEMA
 from meetai_webhook_bridge.usecases.deliver import LEASE_SECONDS
 
-FAST_SECONDS = 3.0
-"""2 s are promised to LiveKit; one more for a busy machine."""
+FAST_SECONDS = 6.0
+"""2 s are promised to LiveKit; the rest is for a busy machine. What has no deadline hangs for as long as the server does."""
 
 
 def delivered_once(replica: Bridge, webhook_id: str, sid: str) -> int:
@@ -40,7 +40,7 @@ def test_every_event_is_delivered_when_inngest_fails_in_every_way(shared: Shared
     wait_until(lambda: not inngest.faults, seconds=10)
     inngest.stop()
     assert delivered_once(replica, "EV_7", "RM_7") == 200
-    wait_until(lambda: replica.events(state="pending")[0]["attempts"], seconds=10)
+    wait_until(lambda: any(event["attempts"] for event in replica.events(state="pending")), seconds=10)
     inngest.start()
     wait_until(lambda: len(replica.events(state="sent")) == len(expected), seconds=20)
     assert set(inngest.ids) == expected

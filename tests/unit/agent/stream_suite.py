@@ -52,7 +52,7 @@ class StreamSuite:
         started = time.monotonic()
         with pytest.raises(StreamUnavailableError):
             await under_test.stream.append("standup", b"two")
-        assert time.monotonic() - started < 2.7
+        assert time.monotonic() - started < 3.9  # an attempt has 2 s; a second one would end after 4 s
         await under_test.come_back()
         await under_test.stream.append("standup", b"three")
         assert await under_test.entries("standup") == [b"one", b"three"]
