@@ -16,9 +16,10 @@ from meetai_transcript_ingest.usecases.search import INDEX_INTERVAL_SECONDS, IND
 
 
 async def test_indexing_makes_room_when_there_is_a_backlog() -> None:
-    """Three times as long as a batch took; a failure is tried again; when nothing is left, a look a second."""
+    """Three times as long as a batch took; a failure is tried again with half of it; when nothing is left, a look a second."""
     seconds = 0.0
-    batches: list[int | Exception] = [500, TryLaterError("away"), 20, 0]
+    batches: list[int | Exception] = [500, TryLaterError("too slow"), TryLaterError("too slow"), 125, 20, 0]
+    sizes: list[int] = []
     waits: list[float] = []
     indexed: list[int] = []
 
@@ -26,6 +27,7 @@ async def test_indexing_makes_room_when_there_is_a_backlog() -> None:
         async def index_some(self, at_most: int) -> int:
             nonlocal seconds
             seconds += 0.25
+            sizes.append(at_most)
             batch = batches.pop(0)
             if isinstance(batch, Exception):
                 raise batch
@@ -56,5 +58,6 @@ async def test_indexing_makes_room_when_there_is_a_backlog() -> None:
     patience = Patience(Backoff(0.1, 1.0), sleep=sleep, random=lambda: 0.0, observer=FakeObserver())
     with pytest.raises(asyncio.CancelledError):
         await keep_indexed(SlowIndex(), patience=patience, observer=Counting(), sleep=sleep, monotonic=lambda: seconds)
-    assert indexed == [500, 20]
-    assert waits == [INDEX_REST * 0.25, 0.05, INDEX_REST * 0.5, INDEX_INTERVAL_SECONDS]
+    assert indexed == [500, 125, 20]
+    assert sizes == [500, 500, 250, 125, 250, 500]
+    assert waits == [INDEX_REST * 0.25, 0.05, 0.1, INDEX_REST * 0.75, INDEX_REST * 0.25, INDEX_INTERVAL_SECONDS]

@@ -16,6 +16,7 @@ from meetai_contracts.identifiers import line_id
 from meetai_contracts.transcript import CaptionSpeaker
 from meetai_servicekit.background import Work
 from meetai_servicekit.patience import Patience
+from meetai_transcript_ingest.domain.errors import TryLaterError
 from meetai_transcript_ingest.domain.paging import decode_cursor, encode_cursor
 from meetai_transcript_ingest.domain.search import Found, SearchFilter, parse_query, snippet
 from meetai_transcript_ingest.ports import SearchIndex, SearchObserver
@@ -75,10 +76,22 @@ def search_works(
 async def keep_indexed(
     index: SearchIndex, *, patience: Patience, observer: SearchObserver, sleep: Sleep, monotonic: Callable[[], float]
 ) -> None:
-    """Take in what is stored, until cancelled."""
+    """Take in what is stored, until cancelled. A batch that fails is tried with half as many lines: they may be very long."""
+    at_most = INDEX_BATCH_LINES
+
+    async def index_once() -> int:
+        nonlocal at_most
+        try:
+            lines = await index.index_some(at_most)
+        except TryLaterError:
+            at_most = max(1, at_most // 2)
+            raise
+        at_most = min(INDEX_BATCH_LINES, 2 * at_most)
+        return lines
+
     while True:
         started = monotonic()
-        lines = await patience.insist("index", lambda: index.index_some(INDEX_BATCH_LINES))
+        lines = await patience.insist("index", index_once)
         if lines:
             observer.indexed(lines)
             await sleep(INDEX_REST * (monotonic() - started))
