@@ -131,6 +131,25 @@ async def test_no_line_is_lost_when_the_worker_is_killed(
         assert await asyncio.to_thread(agent.terminate, 30) == 0
 
 
+async def test_no_line_is_lost_when_the_worker_ends_right_after_its_job_was_killed(
+    livekit: EmbeddedServer, redis_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """It looks for spools once more before it leaves: the next worker may have another disk."""
+    with agent_process(tmp_path, livekit.url, redis_server.url) as agent:
+        await until(agent.ready, START_SECONDS)
+        async with person(livekit.url, "last") as maya:
+            await maya.wait_until_heard()
+            await asyncio.to_thread(redis_server.stop)
+            await maya.say(GREETING)
+            captions = await heard(maya, 1)
+            await asyncio.to_thread(redis_server.start)
+            [job] = agent.job_pids()
+            os.kill(job, signal.SIGKILL)
+            assert await asyncio.to_thread(agent.terminate, 60) == 0
+    assert_all_kept(await stored_until_closed(redis_server.url, "last"), captions)
+    assert not files(tmp_path / "spool")
+
+
 async def test_running_meetings_go_on_and_no_new_one_is_taken_when_the_worker_drains(
     livekit: EmbeddedServer, redis_server: EmbeddedServer, tmp_path: Path
 ) -> None:

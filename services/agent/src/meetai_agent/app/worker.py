@@ -5,10 +5,11 @@ It never runs a job, so what only jobs need isn't imported here: `in_the_job` na
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,8 @@ NEVER_GIVE_UP: Final = 1_000_000
 SESSION_END_SECONDS: Final = 85.0
 """Above the session's own bounds: 5 s to tell decisions, 40 s for the last words and 30 s for the last flush. Below the worker's
 90 s to close."""
+LAST_LOOK_SECONDS: Final = 5.0
+"""After that, for spools and decisions of jobs that were killed while they closed: the disk may go with the pod. Grace periods have 10 s to spare."""
 
 
 def main() -> int:
@@ -84,6 +87,13 @@ def main() -> int:
         "job_counts": job_counts.run,
     }
 
+    async def drain() -> None:
+        await worker.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                await replay.sweep()
+                await retelling.sweep()
+
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
         async with running(works, fate):
@@ -97,7 +107,7 @@ def main() -> int:
         lifespan=[lifespan],
         tracing=tracing,
     )
-    return serve(app, host=settings.host, port=settings.port, fate=fate, drain=worker.drain)
+    return serve(app, host=settings.host, port=settings.port, fate=fate, drain=drain)
 
 
 def provider_problems(settings: AgentSettings) -> list[str]:
