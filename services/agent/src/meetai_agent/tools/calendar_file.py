@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vCalAddress
+from icalendar import Calendar, Event, Timezone, vCalAddress
 
 from meetai_contracts.approval import CalendarEvent
 
@@ -41,7 +41,11 @@ def calendar_file(event: CalendarEvent, *, uid: UUID, stamp: datetime, organizer
     entry = Event()
     entry.add("uid", str(uid))
     entry.add("dtstamp", stamp.astimezone(UTC))
-    for name, at in zip(("dtstart", "dtend"), _local_times(event), strict=True):
+    times: tuple[datetime, datetime] = event.start.astimezone(UTC), event.end.astimezone(UTC)
+    if definition := _time_zone(event):
+        calendar.add_component(definition)
+        times = _local_times(event)
+    for name, at in zip(("dtstart", "dtend"), times, strict=True):
         entry.add(name, at)
     entry.add("summary", _text(event.title))
     if event.description:
@@ -54,24 +58,38 @@ def calendar_file(event: CalendarEvent, *, uid: UUID, stamp: datetime, organizer
         if _ADDRESS.fullmatch(attendee):
             entry.add("attendee", _address(attendee))
     calendar.add_component(entry)
-    # A year on either side: the rules that are in force, and no list of 68 years of changes.
-    calendar.add_missing_timezones(
-        first_date=date(max(event.start.year - 1, 1), 1, 1), last_date=date(min(event.end.year + 2, 9999), 1, 1)
-    )
     return bytes(calendar.to_ical()).decode()
 
 
 def _local_times(event: CalendarEvent) -> tuple[datetime, datetime]:
-    """Start and end as people read them, or in UTC where calendars might read local time in two ways: near a change of clocks."""
     zone = ZoneInfo(event.time_zone)
-    local = event.start.astimezone(zone), event.end.astimezone(zone)
-    if event.time_zone in {"UTC", "Etc/UTC"} or any(_clocks_change_near(at.astimezone(UTC), zone) for at in local):
-        return event.start.astimezone(UTC), event.end.astimezone(UTC)
-    return local
+    return event.start.astimezone(zone), event.end.astimezone(zone)
 
 
-def _clocks_change_near(at: datetime, zone: ZoneInfo) -> bool:
-    return (at - NEAR).astimezone(zone).utcoffset() != (at + NEAR).astimezone(zone).utcoffset()
+def _time_zone(event: CalendarEvent) -> Timezone | None:
+    """What the event's local times mean; None where calendars might read them in two ways, so that UTC has to be written."""
+    local = _local_times(event)
+    if event.time_zone in {"UTC", "Etc/UTC"} or any(_clocks_change_near(at) for at in local):
+        return None
+    # A year on either side: the rules that are in force, and no list of 68 years of changes.
+    definition = Timezone.from_tzid(
+        event.time_zone, first_date=date(event.start.year - 1, 1, 1), last_date=date(event.end.year + 2, 1, 1)
+    )
+    for observance in definition.subcomponents:
+        onsets = observance.rdates
+        observance.pop("rdate", None)
+        for onset, _ in onsets:  # one to a property: vobject takes the first of several
+            observance.add("rdate", [onset])
+    # icalendar 7.3 overlooks what lasts less than 64 days, as summer time's pause for Ramadan in Morocco.
+    as_read = definition.to_tz(lookup_tzid=False)
+    if any(at.replace(tzinfo=as_read).utcoffset() != at.utcoffset() for at in local):
+        return None
+    return definition
+
+
+def _clocks_change_near(local: datetime) -> bool:
+    at = local.astimezone(UTC)
+    return (at - NEAR).astimezone(local.tzinfo).utcoffset() != (at + NEAR).astimezone(local.tzinfo).utcoffset()
 
 
 def _text(text: str) -> str:
