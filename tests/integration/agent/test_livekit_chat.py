@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from livekit import api, rtc
+from livekit.rtc._ffi_client import FfiClient
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
 from tests.waiting import eventually, until
@@ -64,6 +65,15 @@ async def hears(listener: rtc.Room, sender: rtc.Room) -> None:
     await eventually(has_heard, seconds=30)
 
 
+def kept_by_the_sdk() -> int:
+    """The text streams of which it still takes what arrives. Each room has a subscriber of its own, without a filter."""
+    return sum(
+        1
+        for _queue, _loop, wanted in FfiClient.instance.queue._subscribers
+        if wanted and "TextStreamReader" in wanted.__qualname__
+    )
+
+
 async def test_messages_go_both_ways_when_somebody_writes(bench: Bench) -> None:
     """As LiveKit's components send and show them, in order; the agent doesn't read its own."""
     for text in ("Hello.", "Gr\u00fc\u00dfe \N{GRINNING FACE}"):
@@ -82,6 +92,8 @@ async def test_a_message_is_refused_in_words_when_it_is_too_long(bench: Bench) -
     await until(lambda: bench.read)
     assert "at most 4,000 characters" in await bench.reader.read_all()
     assert bench.received == []
+    await until(lambda: not bench.chat._reading)
+    assert kept_by_the_sdk() == 0
 
 
 async def test_a_message_that_never_ends_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +105,27 @@ async def test_a_message_that_never_ends_is_given_up(bench: Bench, monkeypatch: 
     await until(lambda: bench.received)
     await until(lambda: not bench.chat._reading)
     assert bench.received == [("maya", "Hello.")]
+    assert kept_by_the_sdk() == 0
+
+
+async def test_a_message_is_left_unread_when_too_many_come_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of it is kept, and the next is read again."""
+    monkeypatch.setattr(livekit_chat, "MAX_READING", 1)
+    slow = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+    await slow.write("First")
+    await until(lambda: bench.chat._reading)
+    refused = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+    await refused.write("Second")
+    await slow.write(", and its end.")
+    await slow.aclose()
+    await until(lambda: bench.received)
+    await refused.aclose()
+    assert kept_by_the_sdk() == 0
+    await bench.maya.local_participant.send_text("Third", topic=CHAT_TOPIC)
+    await until(lambda: len(bench.received) == 2)
+    assert bench.received == [("maya", "First, and its end."), ("maya", "Third")]
 
 
 async def test_the_oldest_messages_go_when_the_room_is_gone(bench: Bench) -> None:

@@ -64,6 +64,7 @@ class RoomChat:
     def _arrived(self, reader: rtc.TextStreamReader, identity: str) -> None:
         if len(self._reading) >= MAX_READING:
             log.warning("chat_message_refused", identity=identity)
+            reader.close()
             return
         reading = self._read(reader, identity, before=self._latest.get(identity))
         task = self._latest[identity] = asyncio.create_task(reading, name="chat-read")
@@ -76,7 +77,10 @@ class RoomChat:
             del self._latest[identity]
 
     async def _read(self, reader: rtc.TextStreamReader, identity: str, *, before: asyncio.Task[None] | None) -> None:
-        """Messages are received side by side, and a person's are given on in the order in which they began."""
+        """Messages are received side by side, and a person's are given on in the order in which they began.
+
+        What isn't read to its end has to be closed: the SDK would go on keeping what arrives of it.
+        """
         text = ""
         try:
             async with asyncio.timeout(READ_SECONDS):
@@ -91,6 +95,8 @@ class RoomChat:
                 self._on_message(identity, text)
         except Exception:
             log.exception("chat_message_unread", identity=identity)
+        finally:
+            reader.close()
 
     async def _send_all(self) -> None:
         while True:
