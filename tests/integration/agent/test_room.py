@@ -151,16 +151,22 @@ class StockUI:
     """What LiveKit's own components listen to."""
 
     def __init__(self, room: rtc.Room) -> None:
-        self.shown: list[tuple[str, str, dict[str, str]]] = []
-        self._reading: set[asyncio.Task[None]] = set()
+        self._read: list[asyncio.Task[tuple[str, str, dict[str, str]]]] = []
         room.register_text_stream_handler("lk.transcription", self._receive)
 
-    def _receive(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        self._reading.add(asyncio.create_task(self._read(reader, identity)))
+    @property
+    def shown(self) -> list[tuple[str, str, dict[str, str]]]:
+        """Speaker, text and attributes of what has arrived whole, in the order in which it began.
 
-    async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        text = await reader.read_all()
-        self.shown.append((identity, text, reader.info.attributes or {}))
+        The SDK reads streams side by side: an earlier one may end later.
+        """
+        return [each.result() for each in self._read if each.done()]
+
+    def _receive(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        self._read.append(asyncio.create_task(self._whole(reader, identity)))
+
+    async def _whole(self, reader: rtc.TextStreamReader, identity: str) -> tuple[str, str, dict[str, str]]:
+        return identity, await reader.read_all(), reader.info.attributes or {}
 
 
 async def test_a_stock_client_shows_every_line_once_when_they_are_captioned(room: Room) -> None:
