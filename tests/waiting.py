@@ -39,3 +39,9 @@ async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - conditions are anything, not only what has an event
             await asyncio.sleep(0.002)
+
+
+async def settle() -> None:
+    """Let the loop come to rest: whatever needs no time has happened. For what stands still until a test goes on."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from tests.waiting import eventually
 
 from meetai_servicekit.patience import TryLaterError
 from meetai_servicekit.streams import Arrival, GroupMissingError
+from meetai_servicekit.streams.redis_server import check_server
 from meetai_servicekit.streams.redis_stream import (
     READ_COUNT,
     RETENTION_MS,
@@ -38,6 +40,21 @@ def text(reply: object) -> str:
 
 def ids(arrivals: tuple[Arrival, ...]) -> list[str]:
     return [arrival.entry_id for arrival in arrivals]
+
+
+async def test_server_tells_how_it_may_lose_entries(redis_client: Redis) -> None:
+    """By the names that a real one gives to what is set."""
+    as_it_was: Any = await redis_client.config_get("maxmemory-policy", "appendonly")
+    try:
+        await redis_client.config_set("maxmemory-policy", "allkeys-lru", "appendonly", "no")
+        may_lose = await check_server(redis_client)
+        assert may_lose is not None
+        assert "maxmemory-policy is allkeys-lru" in may_lose
+        assert "appendonly is off" in may_lose
+        await redis_client.config_set("maxmemory-policy", "noeviction", "appendonly", "yes")
+        assert await check_server(redis_client) is None
+    finally:
+        await redis_client.config_set(*[each for pair in as_it_was.items() for each in pair])
 
 
 async def test_lag_is_counted_when_the_server_can_not_tell_it(redis_client: Redis) -> None:

@@ -79,6 +79,10 @@ async def says_why() -> None:
     raise NotReadyError("schema is older than this service")
 
 
+async def warns() -> str:
+    return "appendonly is off"
+
+
 async def breaks() -> None:
     raise OSError(TEXT)
 

@@ -15,6 +15,7 @@ from tests.unit.servicekit.http_service import (
     hangs,
     passes,
     says_why,
+    warns,
 )
 
 from meetai_servicekit import health
@@ -50,6 +51,14 @@ def test_readiness_is_given_when_all_answer(client: TestClient[Litestar]) -> Non
     response = client.get("/readyz")
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
     assert response.json() == {"status": "ok", "checks": {"passes": "ok"}}
+
+
+def test_readiness_is_given_with_words_when_a_check_warns() -> None:
+    """For the operator: the service is of use."""
+    with TestClient(create(redis=warns)) as client:
+        response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok", "checks": {"redis": "ok, but appendonly is off"}}
 
 
 def test_requests_are_counted_by_route_when_paths_differ(client: TestClient[Litestar]) -> None:

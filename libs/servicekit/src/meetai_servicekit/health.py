@@ -18,8 +18,8 @@ from meetai_contracts.api import Health
 CHECK_TIMEOUT_SECONDS: Final = 2.0
 """Below the 3 s that kubelets and load balancers usually allow a probe."""
 
-ReadinessCheck = Callable[[], Awaitable[None]]
-"""Returns when the dependency can do its work. Raises `NotReadyError` with the reason in words."""
+ReadinessCheck = Callable[[], Awaitable[str | None]]
+"""Returns when the dependency can do its work, perhaps with a warning in words. Raises `NotReadyError` with the reason."""
 
 
 State = Literal["ok", "unfit", "away"]
@@ -54,11 +54,11 @@ def health_routes(checks: Mapping[str, ReadinessCheck], found: Gauge) -> list[HT
 async def _outcome(check: ReadinessCheck) -> tuple[State, str]:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            await check()
+            warning = await check()
     except NotReadyError as error:
         return "unfit", str(error)
     except TimeoutError:
         return "away", f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 - whatever a driver raises, the dependency isn't ready
         return "away", type(error).__name__
-    return "ok", "ok"
+    return "ok", f"ok, but {warning}" if warning else "ok"

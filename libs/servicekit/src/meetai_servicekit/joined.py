@@ -26,6 +26,11 @@ class JoinedWrites:
             self._loop.call_soon(self._flush)
         self._held.append(data)
 
+    def write_eof(self) -> None:
+        """Say, after all that was written, that no more will be."""
+        self._flush()
+        self._transport.write_eof()
+
     def close(self) -> None:
         """Close once all that was written has gone out."""
         self._flush()

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 import structlog
+from google.protobuf.message import DecodeError
 from livekit.api import LiveKitAPI, ServerError
 from livekit.protocol.agent_dispatch import AgentDispatch, CreateAgentDispatchRequest
 from livekit.protocol.room import UpdateRoomMetadataRequest
@@ -36,7 +37,7 @@ class Refusals(Struct, frozen=True):
     """A service's own errors for what a call can come to.
 
     Attributes:
-        away: No answer, or not in time, or refused for a reason that no other names.
+        away: No answer of LiveKit's, or not in time, or refused for a reason that no other names.
         by_status: HTTP statuses that mean something of their own; 404 has to be among them.
     """
 
@@ -161,7 +162,8 @@ class LiveKitServer:
             log.warning("livekit_call_refused", call=name, code=error.code, status=error.status)
             refusal = self._refusals.by_status.get(error.status, self._refusals.away)
             raise refusal(f"LiveKit answered {error.status} to {name}") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, DecodeError, AttributeError) as error:
+            # The last two: a proxy answers in its place. Its page isn't protobuf; its JSON is no object, which the SDK takes for granted.
             outcome = "unreachable"
             log.warning("livekit_call_failed", call=name, error=type(error).__name__)
             raise self._refusals.away(f"LiveKit didn't answer {name}") from error

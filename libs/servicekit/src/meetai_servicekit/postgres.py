@@ -39,14 +39,15 @@ log = structlog.get_logger()
 
 
 class _GatedPool(AsyncConnectionPool[AsyncConnection[TupleRow]]):
-    """A pool that so many callers may hold a connection of or wait for; while none is to be had, one at a time asks again.
+    """A pool that so many callers may hold a connection of or wait for; while none is to be had, one at a time asks for it again.
 
     Not the pool's own `max_waiting`: callers that gave up stay in its queue until there is a connection (psycopg-pool 3.3.3),
     and while the queue is full it doesn't try to connect. After an outage under load it stayed dead for good [M].
     """
 
     at_once: float = math.inf
-    _callers = 0
+    _holding = 0
+    _asking = 0
     _is_away = False
 
     @asynccontextmanager
@@ -56,20 +57,24 @@ class _GatedPool(AsyncConnectionPool[AsyncConnection[TupleRow]]):
         Raises:
             TooManyRequests: as many as may are waiting; nothing was tried.
         """
-        if self._callers >= (1 if self._is_away and self.at_once < math.inf else self.at_once):
+        full = self._asking >= 1 if self._is_away else self._asking + self._holding >= self.at_once
+        if full and self.at_once < math.inf:
             raise TooManyRequests("others are waiting for it")
-        self._callers += 1
-        try:
-            async with AsyncExitStack() as stack:
-                try:
-                    connection = await stack.enter_async_context(super().connection(timeout))
-                except psycopg.OperationalError:
-                    self._is_away = True
-                    raise
-                self._is_away = False
+        async with AsyncExitStack() as stack:
+            self._asking += 1
+            try:
+                connection = await stack.enter_async_context(super().connection(timeout))
+            except psycopg.OperationalError:
+                self._is_away = True
+                raise
+            finally:
+                self._asking -= 1
+            self._is_away = False
+            self._holding += 1
+            try:
                 yield connection
-        finally:
-            self._callers -= 1
+            finally:
+                self._holding -= 1
 
 
 def load_queries(file: Path) -> Queries:

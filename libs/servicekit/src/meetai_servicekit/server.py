@@ -21,7 +21,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from meetai_servicekit.background import ProcessFate
-from meetai_servicekit.joined import JoinedHttp
+from meetai_servicekit.bounded import BoundedHttp
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS
 
 GRACEFUL_SECONDS: Final = 10
@@ -53,11 +53,15 @@ class _DrainingServer(uvicorn.Server):
         gc.freeze()  # all that is here stays; to search it for garbage again and again costs requests their time
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        sweeping = asyncio.create_task(self._give_up_stalled(), name="give up stalled connections")
+        sweeping = [
+            asyncio.create_task(self._give_up_stalled(), name="give up stalled connections"),
+            asyncio.create_task(self._give_up_late(), name="give up late requests"),
+        ]
         try:
             await super()._serve(sockets)
         finally:
-            sweeping.cancel()
+            for task in sweeping:
+                task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.drain is not None:
@@ -80,6 +84,15 @@ class _DrainingServer(uvicorn.Server):
             for transport in closing:
                 if now - since[transport][1] >= patience:
                     transport.abort()
+
+    async def _give_up_late(self) -> None:
+        """Close connections on which a request doesn't come to its end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for known in list(self.server_state.connections):
+                if isinstance(known, BoundedHttp):
+                    known.give_up_late(loop.time())
 
 
 def serve(
@@ -110,7 +123,8 @@ def serve(
     server = _DrainingServer(
         uvicorn.Config(
             app,
-            http=JoinedHttp,
+            http=BoundedHttp,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
+from typing import Annotated, Any, Final, NoReturn, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,6 +19,8 @@ from meetai_contracts.codec import name_field
 S = TypeVar("S", bound=Struct)
 
 EXIT_BAD_SETTINGS = 2
+INNGEST_DEV_URL: Final = "http://127.0.0.1:8288"
+"""Where `inngest dev` listens."""
 
 # What several services are told, and must take alike.
 LiveKitUrl = Annotated[
@@ -50,6 +52,27 @@ class ComparesSettings(Protocol):
     @classmethod
     def compare_settings(cls, values: Mapping[str, Any]) -> list[str]:
         """A line for each problem, `NAME: what is wrong`. `values` are the fields that are set and right by themselves."""
+
+
+class InngestDev(str):
+    """`INNGEST_DEV`: the dev server's URL; "" when it is switched off."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse_setting(cls, raw: str) -> InngestDev:
+        """Read 1, true, 0, false or a URL, as the SDK does.
+
+        Raises:
+            ValueError: none of these.
+        """
+        if raw.lower() in {"1", "true"}:
+            return cls(INNGEST_DEV_URL)
+        if raw.lower() in {"0", "false"}:
+            return cls("")
+        if raw.startswith(("http://", "https://")):
+            return cls(raw)
+        raise ValueError("must be 1, 0 or the dev server's URL")
 
 
 class SettingsError(Exception):

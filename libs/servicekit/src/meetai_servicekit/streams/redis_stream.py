@@ -10,14 +10,17 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from meetai_servicekit.health import NotReadyError
 from meetai_servicekit.patience import TryLaterError
 from meetai_servicekit.streams.ports import Arrival, GroupMissingError, Reclaimed, StreamStatus
+from meetai_servicekit.streams.redis_server import check_server
+
+log = structlog.get_logger()
 
 READ_COUNT: Final = 250
 """Entries a read. With reads overlapping writes this reached 90 % of a raw COPY (FACTS, PostgreSQL)."""
@@ -42,9 +45,6 @@ PRUNE_IDLE_MS: Final = 3_600_000
 """A living consumer reads every second; before Redis 7.2 only a read that found something counts, hence the long time."""
 MAX_COUNTED_LAG: Final = 1_000
 """Where the server can't tell the lag (6.2, or after XDEL), entries are counted up to here."""
-
-OLDEST_REDIS: Final = (6, 2)
-"""XPENDING with IDLE, XTRIM with MINID and XRANGE with an exclusive start came with it. Valkey calls itself a Redis 7.2."""
 
 _GONE: Final = ("NOGROUP", "UNBLOCKED", "no such key")
 
@@ -73,27 +73,6 @@ def create_client(url: str) -> Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
     )
-
-
-class ServerTooOldError(TryLaterError, NotReadyError):
-    """Retry when the server has been replaced: this Redis lacks commands that a consumer group needs here."""
-
-
-async def check_version(client: Redis) -> None:
-    """Return where the server is one that a stream can be read from; one that won't say what it is counts as such.
-
-    Raises:
-        ServerTooOldError: says which version it is, and which it must be.
-        RedisError: no answer.
-    """
-    try:
-        about: Any = await client.info("server")
-    except ResponseError:  # an account that may not ask
-        return
-    version = str(about.get("redis_version", ""))
-    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
-    if len(numbers) == 2 and tuple(numbers) < OLDEST_REDIS:
-        raise ServerTooOldError(f"Redis {version} is too old: {'.'.join(map(str, OLDEST_REDIS))} or newer is needed")
 
 
 class RedisEntryStream:
@@ -130,7 +109,8 @@ class RedisEntryStream:
     async def join(self) -> None:
         """See `EntryStream.join`. Looks first: a full server refuses to create even a group that exists (FACTS, Redis)."""
         with redis_errors_translated():
-            await check_version(self._redis)
+            if may_lose := await check_server(self._redis):
+                log.warning("redis_may_lose_entries", stream=self._key, how=may_lose)
             try:
                 groups = await self._groups()
             except ResponseError as error:
