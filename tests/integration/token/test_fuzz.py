@@ -132,7 +132,10 @@ def test_no_token_goes_beyond_the_policy_whatever_is_asked(
     url = "/livekit/token" if source else f"/v1/meetings/{quoted(meeting)}/tokens"
     raw = {"content": body} if isinstance(body, bytes) else {"json": body}
     headers = {"Authorization": f"Bearer {KEYS[key][0]}", "Content-Type": "application/json"}
-    answer = http.post(f"{service.url}{url}", headers=headers, **raw)
+    for _ in range(3):
+        answer = http.post(f"{service.url}{url}", headers=headers, **raw)
+        if answer.status_code != 503:  # LiveKit has little time to answer, on a busy machine too little
+            break
     assert answer.status_code in {201, 400, 403, 404, 405}, answer.text
     if answer.status_code != 201:
         assert answer.headers["content-type"] == "application/problem+json"

@@ -197,6 +197,9 @@ ATTACKS: dict[str, Callable[[OidcProvider], str]] = {
     "claims exchanged": _tampered,
     "key id as a path": lambda provider: SigningKey().signs(claims(provider), kid="../../../../dev/null"),
     "key id as a query": lambda provider: SigningKey().signs(claims(provider), kid="x' UNION SELECT 'secret' --"),
+    "type that is a list": lambda provider: unsigned(claims(provider), alg="RS256", typ=[]),
+    "type that is an object": lambda provider: unsigned(claims(provider), alg="RS256", typ={"a": 1}),
+    "algorithm of another type": lambda provider: unsigned(claims(provider), alg=[], kid=provider.keys[0].id),
     "key id of another type": lambda provider: unsigned(claims(provider), alg="RS256", kid={"a": 1}),
     "no key id": lambda provider: unsigned(claims(provider), alg="RS256"),
     "an algorithm of the same key": lambda provider: jwt.encode(

@@ -13,6 +13,7 @@ from tests.integration.token.token_process import TokenProcess, token_process
 from tests.servers.embedded import EmbeddedServer
 from tests.servers.node import run_script
 from tests.servers.oidc import AUDIENCE, OidcProvider, SigningKey, unsigned
+from tests.servers.ports import free_port
 
 PEOPLE = {
     "ann": {"meeting_id": "people é", "meeting_role": "host", "name": "Ann"},
@@ -120,10 +121,10 @@ def test_caller_is_unknown_when_the_credential_is_not_theirs(service: TokenProce
 
 
 def test_service_keys_are_known_when_the_provider_is_away(
-    livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory, unused_tcp_port_factory: Any
+    livekit: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Backends go on; people get 503 with Retry-After, not 401."""
-    extra = {"OIDC_ISSUER": f"http://127.0.0.1:{unused_tcp_port_factory()}", "OIDC_AUDIENCE": AUDIENCE}
+    extra = {"OIDC_ISSUER": f"http://127.0.0.1:{free_port()}", "OIDC_AUDIENCE": AUDIENCE}
     with token_process(tmp_path_factory.mktemp("token"), livekit.url, extra) as service:
         assert service.ask("away", {"userId": "u", "userName": "Ann"}).status_code == 201
         answer = call(service, SigningKey().signs({"sub": "ann"}), "POST", "/livekit/token", {})

@@ -15,6 +15,7 @@ from livekit.api import AccessToken, VideoGrants
 from prometheus_client import CollectorRegistry
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 from tests.unit.token.fake_rooms import FakeRooms
 
 from meetai_servicekit.dispatches import Dispatch
@@ -205,9 +206,9 @@ async def test_check_fails_when_livekit_does_not_know_the_key(livekit: EmbeddedS
         assert calls(registry, "list_rooms", "401") == 1
 
 
-async def test_call_fails_when_nothing_listens(unused_tcp_port: int) -> None:
+async def test_call_fails_when_nothing_listens() -> None:
     """Whatever the driver raises, the use cases hear of one error."""
-    async with rooms_at(f"ws://127.0.0.1:{unused_tcp_port}") as (rooms, registry):
+    async with rooms_at(f"ws://127.0.0.1:{free_port()}") as (rooms, registry):
         with pytest.raises(RoomsUnavailableError):
             await rooms.create("m", WITH_AGENT)
         assert calls(registry, "create_room", "unreachable") == 1

@@ -20,6 +20,7 @@ from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest, Li
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.integration.token.token_process import KEYS, TokenProcess, environment, token_process
 from tests.servers.embedded import EmbeddedServer
+from tests.servers.ports import free_port
 
 ANN = {"userId": "u-1", "userName": "Ann"}
 PUBLIC_URL = "wss://meet.example.com"
@@ -217,7 +218,7 @@ def test_operations_are_served_when_livekit_answers(service: TokenProcess) -> No
 @pytest.fixture(params=["refusing", "silent"])
 def livekit_away(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where LiveKit should be: nobody listens, or somebody takes the connection and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
         port = listener.getsockname()[1]
         if request.param == "refusing":
             listener.close()

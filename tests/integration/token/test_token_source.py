@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -162,6 +163,13 @@ def test_query_is_refused_by_name_when_it_is_wrong(service: TokenProcess, query:
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
+def test_query_is_refused_when_it_is_not_utf8(service: TokenProcess) -> None:
+    """Else whoever writes other bytes would meet in one and the same room, U+FFFD."""
+    answer = httpx.get(f"{service.url}/livekit/token?roomName=%ff", headers=bearer(), timeout=5)
+    assert answer.status_code == 400, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == ["query"]
+
+
 def test_caller_is_needed_when_a_client_asks(service: TokenProcess) -> None:
     """401 without a credential, 403 with one that gives no role."""
     assert httpx.post(f"{service.url}/livekit/token", json={"room_name": "ts"}).status_code == 401
@@ -183,6 +191,34 @@ def test_page_may_call_when_its_origin_is_set_and_no_other(service: TokenProcess
     for origin, expected in ((PAGE, PAGE), ("https://evil.org", None), ("null", None)):
         answer = httpx.post(url, json={"room_name": "ts"}, headers={**bearer(), "Origin": origin})
         assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (201, expected)
+
+
+def test_page_may_have_a_browser_ask_when_cookies_go_along_and_it_is_one_of_ours(
+    livekit: EmbeddedServer, tmp_path: Path
+) -> None:
+    """CORS hides the answer from others, and what they asked for would be done: a proxy makes a credential of the cookie."""
+    ours, own = PAGE, "same-origin"
+    with token_process(tmp_path, livekit.url, {"CORS_ORIGINS": PAGE, "CORS_CREDENTIALS": "true"}) as service:
+
+        def asked(**of_a_browser: str) -> set[int]:
+            headers = {**bearer(), **{name.replace("_", "-"): value for name, value in of_a_browser.items()}}
+            plain = {**headers, "Content-Type": "text/plain"}  # which no browser asks about first
+            return {
+                httpx.post(f"{service.url}/livekit/token", content=b'{"room_name": "ts"}', headers=plain).status_code,
+                httpx.get(f"{service.url}/livekit/token?roomName=ts", headers=headers).status_code,
+            }
+
+        assert asked() == {201, 200}, "no browser"
+        assert asked(origin=ours, sec_fetch_site="cross-site") == {201, 200}
+        assert asked(origin=service.url, sec_fetch_site=own) == {201, 200}
+        assert asked(origin=service.url) == {201, 200}
+        assert asked(origin="https://evil.org", sec_fetch_site="cross-site") == {403}
+        assert asked(origin="https://evil.org") == {403}
+        assert asked(origin="null") == {403}
+        assert asked(sec_fetch_site="cross-site") == {403}, "an image, say"
+        assert asked(origin=f"{PAGE}.evil.org", sec_fetch_site="same-site") == {403}
+        asks = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+        assert httpx.options(f"{service.url}/livekit/token", headers=asks).status_code in {200, 204}
 
 
 def test_sdks_verifier_accepts_the_token_when_it_is_javascript(service: TokenProcess, node: str) -> None:

@@ -99,12 +99,38 @@ async def test_live_room_is_left_alone_when_it_says_the_same_in_other_words(worl
     assert world.room.metadata == same
 
 
-@pytest.mark.parametrize("stranger", ["", "hello", "{}", '{"v":2}', "[" * 100_000])
+@pytest.mark.parametrize("stranger", ["hello", "{}", '{"v":2}', "[" * 100_000])
 async def test_metadata_is_replaced_when_it_is_not_ours(world: World, stranger: str) -> None:
-    """A restarted SFU forgets metadata, and a room may have been made by someone else."""
+    """A room may have been made by someone else."""
     world.live_room(agents=1, metadata=stranger)
     await world.prepare(RoomWish(ID))
     assert world.known.agent_data == DEFAULT_AGENT
+
+
+async def test_forgotten_metadata_is_left_to_who_knows_it_when_nobody_has_a_wish(world: World) -> None:
+    """webhook-bridge gives it back to a room that a restarted SFU made empty; defaults would stand in its way. The agent comes."""
+    world.live_room(agents=0, metadata="")
+    setup = await world.prepare(RoomWish(ID))
+    assert (world.room.metadata, setup.agent_name) == ("", "meetai")
+    assert len(world.room.dispatches) == 1
+    assert (await world.prepare(RoomWish(ID, agent=CLARA))).metadata == metadata(name=ID)
+
+
+@pytest.mark.parametrize("wish", [RoomWish(ID), RoomWish(ID, meeting_name="Standup"), RoomWish(ID, agent=CLARA)])
+async def test_forgotten_metadata_is_told_again_when_it_is_remembered(world: World, wish: RoomWish) -> None:
+    """Whole, whatever part of it is wished for again."""
+    await world.prepare(RoomWish(ID, "Standup", CLARA))
+    world.live_room(agents=1, metadata="")
+    assert (await world.prepare(wish)).metadata == world.room.metadata == metadata()
+
+
+async def test_nothing_old_is_told_when_it_was_long_ago(world: World) -> None:
+    """The meeting of the same name may be another one by now."""
+    await world.prepare(RoomWish(ID, "Standup", CLARA))
+    world.live_room(agents=1, metadata="")
+    world.clock.advance(prepare_room.REMEMBERED_SECONDS)
+    await world.prepare(RoomWish(ID))
+    assert world.room.metadata == ""
 
 
 async def test_agent_is_dispatched_when_a_live_room_lacks_it(world: World) -> None:

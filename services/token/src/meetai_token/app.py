@@ -91,6 +91,7 @@ def create_app(settings: TokenSettings) -> HttpService:
                 RuleMeeting(rooms),
                 Callers(settings.service_keys, people, limits, settings.quotas),
                 agent_name=settings.agent_name,
+                pages=settings.cors_origins if settings.cors_credentials else None,
             )
         ],
         cors=cross_origin(settings.cors_origins, credentials=settings.cors_credentials),

@@ -19,7 +19,7 @@ from meetai_token.domain.policy import Caller, caller_of_claims
 
 LEEWAY_SECONDS: Final = 30
 """For clocks that differ."""
-TYPES: Final = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
+TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 """`typ` of an access or ID token (RFC 9068, section 2.1); a provider's other tokens, as for logout, have types of their own."""
 _OPTIONS: Final[Options] = {"require": ["iss", "sub", "aud", "exp"], "enforce_minimum_key_length": True}
 
@@ -65,7 +65,7 @@ class OidcPeople:
     async def _verified(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         kind, key_id = header.get("typ"), header.get("kid")
-        if (kind.lower() if isinstance(kind, str) else kind) not in TYPES or "crit" in header:
+        if not (kind is None or (isinstance(kind, str) and kind.lower() in TYPES)) or "crit" in header:
             raise jwt.InvalidTokenError("another kind of token")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
             raise jwt.InvalidAlgorithmError("not an algorithm or key of ours")

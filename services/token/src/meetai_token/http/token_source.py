@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Annotated, Any, Final
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -128,6 +129,10 @@ def token_source_routes(door: Door, *, agent_name: str) -> list[HTTPRouteHandler
         name: Annotated[str | None, QueryParameter(name="participantName")] = None,
         metadata: Annotated[str | None, QueryParameter(name="metadata", max_length=0)] = None,  # noqa: ARG001 - refused
     ) -> Response[ConnectionDetails]:
+        try:
+            unquote_to_bytes(request.scope["query_string"]).decode()
+        except UnicodeDecodeError:  # which would let whoever writes other bytes into one and the same room
+            raise InvalidFieldError("query", "must be UTF-8") from None
         for unknown in set(request.query_params) - {"roomName", "participantName", "metadata"}:
             raise InvalidFieldError(unknown[:64], "is not a parameter that can be chosen here")
         return Response(await admit(QUERIED, request.scope, room=room, identity=None, name=name), headers=NOT_STORED)

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from meetai_contracts.room import RoomMetadata
 from meetai_servicekit.dispatches import Dispatch, is_on_its_way
 from meetai_token.domain.errors import RoomsUnavailableError
 from meetai_token.domain.rooms import RoomSetup, RoomWish, read_metadata, setup_for, wanted_metadata
@@ -22,8 +23,8 @@ AGENT_BUDGET_SECONDS: Final = 1.6
 """By then the agent must have been seen to: who only needs a token still gets one in time when it couldn't be."""
 
 REMEMBERED_SECONDS: Final = 600
-"""How long a room counts as right, while LiveKit can't be asked, from when it last was. A token whose room has gone since
-makes it again as it was."""
+"""How long what a room was told is remembered here: while LiveKit can't be asked it counts as right, a token whose room has gone
+since makes it again as it was, and a room that a restarted SFU forgot is told again."""
 REMEMBERED_ROOMS: Final = 1_000
 """16 KiB each at most."""
 
@@ -39,6 +40,9 @@ class PrepareRoom:
 
     Callers with the same wish share one run; callers with different wishes for a room take turns. Another process may still
     dispatch at the same moment: both see both dispatches afterwards, and the younger is withdrawn by whoever made it.
+
+    A live room that knows nothing has been forgotten by a restarted SFU. It's told again what it knew a while ago; where that isn't
+    known here, who has no wish leaves it to the watcher (webhook-bridge), who may know: defaults would be taken for a wish.
 
     While LiveKit can't be asked, a wish that was fulfilled a while ago counts as fulfilled; and who has no wish, of a room
     that is live, needn't wait for its agent.
@@ -83,9 +87,14 @@ class PrepareRoom:
         if current == setup.metadata:
             return setup
         known = read_metadata(current)
+        if not current:
+            known = self._last_known(wish.meeting_id)
+            if known is None and wish.is_none:
+                log.warning("room_left_untold", meeting_id=wish.meeting_id)
+                return RoomSetup(metadata="", agent_name=self._agent_name)
         wanted = wanted_metadata(wish, known)
         setup = setup_for(wanted, self._agent_name)
-        if wanted != known:
+        if wanted != known or not current:
             await self._rooms.set_metadata(wish.meeting_id, setup.metadata)
         return setup
 
@@ -101,19 +110,25 @@ class PrepareRoom:
                 log.warning("agent_not_checked", meeting_id=wish.meeting_id)
                 return
             raise
+        if not setup.metadata:
+            return
         self._remembered.pop(wish.meeting_id, None)
         self._remembered[wish.meeting_id] = (self._now(), setup)
         if len(self._remembered) > REMEMBERED_ROOMS:
             del self._remembered[next(iter(self._remembered))]
 
     def _recall(self, wish: RoomWish) -> RoomSetup:
-        at, setup = self._remembered.get(wish.meeting_id, (None, None))
-        if at and setup and (self._now() - at).total_seconds() < REMEMBERED_SECONDS:
-            known = read_metadata(setup.metadata)
-            if wanted_metadata(wish, known) == known:
-                log.warning("room_not_checked", meeting_id=wish.meeting_id)
-                return setup
+        known = self._last_known(wish.meeting_id)
+        if known is not None and wanted_metadata(wish, known) == known:
+            log.warning("room_not_checked", meeting_id=wish.meeting_id)
+            return setup_for(known, self._agent_name)
         raise RoomsUnavailableError(f"LiveKit could not be asked within {ROOM_BUDGET_SECONDS} s")
+
+    def _last_known(self, meeting_id: str) -> RoomMetadata | None:
+        at, setup = self._remembered.get(meeting_id, (None, None))
+        if at is None or setup is None or (self._now() - at).total_seconds() >= REMEMBERED_SECONDS:
+            return None
+        return read_metadata(setup.metadata)
 
     async def _ensure_agent(self, meeting_id: str) -> None:
         if await self._rooms.has_agent(meeting_id):
