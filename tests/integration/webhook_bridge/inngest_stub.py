@@ -9,6 +9,8 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from tests.servers.ports import free_port
+
 HOLD_SECONDS: Final = 60
 
 FAULTS: Final[dict[str, tuple[int, str, bytes]]] = {
@@ -47,7 +49,7 @@ class InngestStub:
         self.fault_forever: str | None = None
         self.release = threading.Event()
         self._server: _Server | None = None
-        self._port = 0
+        self._port = free_port()
 
     @property
     def url(self) -> str:
@@ -66,7 +68,6 @@ class InngestStub:
         self.release.clear()
         self._server = _Server(("127.0.0.1", self._port), _Handler)
         self._server.stub = self
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def clear(self) -> None:

@@ -57,6 +57,25 @@ def test_migrate_fails_in_words_when_the_database_is_away() -> None:
     assert "hunter2" not in done.stderr + done.stdout
 
 
+def test_who_replayed_what_is_in_the_log_when_it_is_done_on_the_command_line(postgres_url: str) -> None:
+    """One by its id, and how many of a time; on stderr, so that stdout is for `jq`."""
+    environ = {"DATABASE_URL": postgres_url, "LOGNAME": "maya"}
+    assert run(["migrate"], environ).returncode == 0
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO webhook_bridge.outbox (id, name, source, meeting_id, occurred_at, data, state) "
+            "VALUES ('one', 'livekit/room_finished', 'webhook', 'standup', now(), '{}', 'dead')"
+        )
+    for asked, told in (
+        (["one"], {"event": "event_replayed", "event_id": "one"}),
+        (["--from", "2026-01-01"], {"event": "events_replayed", "events": 0}),
+    ):
+        done = run(["events", "replay", *asked], environ)
+        (answer,), (line,) = done.stdout.splitlines(), done.stderr.splitlines()
+        assert "event" not in json.loads(answer)
+        assert {"actor": "cli:maya", **told}.items() <= json.loads(line).items()
+
+
 def test_the_ledger_is_asked_on_the_command_line(postgres_url: str) -> None:
     """JSON lines, with the database's address alone; exit 1 when there is no such event, 2 when called wrongly."""
     environ = {"DATABASE_URL": postgres_url}

@@ -67,7 +67,7 @@ def test_no_word_of_a_meeting_is_left_when_it_is_erased(shared: Shared) -> None:
     with psycopg.connect(shared.database_url, autocommit=True, options=options) as database:
         for number, (meeting_id, state) in enumerate([(MEETING, "sent"), (MEETING, "pending"), ("other", "sent")]):
             decide(database, number, meeting_id, state)
-        unreadable = b"\xff" + MEETING.encode() + b"Clinic on Monday"
+        unreadable = b'{"v":9,"data":{"meetingId":"%s","title":"Clinic on Monday"}}' % MEETING.encode()
         database.execute("INSERT INTO unreadable_entries (id, payload) VALUES ('u', %s)", [unreadable])
         assert erase(replica, MEETING, READER_KEY).status_code == 403
         assert erase(replica, MEETING, None).status_code == 401

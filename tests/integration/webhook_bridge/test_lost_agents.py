@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import msgspec
+import pytest
 from tests.integration.agent.agent_process import AGENT_NAME, START_SECONDS, agent_process, person
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.integration.webhook_bridge.bridge_process import bridge
@@ -21,6 +22,7 @@ from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.settings import StackSettings
 from meetai_local.speech import load_recording
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
 BACK_SECONDS = 120
 """The killed agent's ghost goes after 20-22 s (FACTS); 30 s more are promised for the next one to be there and transcribe.
 The rest is for a busy machine."""
@@ -56,6 +58,7 @@ async def test_the_agent_is_there_again_when_it_came_late_and_when_it_was_killed
                 with agent_process(tmp_path, server.url, redis_server.url) as agent:
                     await until(agent.ready, START_SECONDS)
                     await heard_again(maya, 0)
+                    await until(lambda: len(agent.job_pids()) == 1)  # two, where the bridge asked again meanwhile
                     [job] = agent.job_pids()
                     os.kill(job, signal.SIGKILL)
                     finals = sum(each.caption.final for each in maya.captions)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from livekit.api import CreateRoomRequest, DeleteRoomRequest
 from tests.integration.webhook_bridge.bridge_process import Bridge, bridge
 from tests.integration.webhook_bridge.inngest_stub import InngestStub
@@ -16,6 +17,7 @@ from tests.waiting import eventually, wait_until
 
 from meetai_local.settings import StackSettings
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
 PATIENCE_SECONDS = 60.0
 """It takes some 15 s: the lead is sought every 3 s, and a room may be away for the grace period."""
 GRACE_SECONDS = 5

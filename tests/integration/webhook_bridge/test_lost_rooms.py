@@ -23,6 +23,7 @@ from tests.waiting import eventually
 
 from meetai_local.settings import StackSettings
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
 GRACE_SECONDS = 20
 """Clients are back 3 s after a restart (FACTS), and much later on a busy machine."""
 SHORT_GRACE_SECONDS = 8

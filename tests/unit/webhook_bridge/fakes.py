@@ -55,6 +55,7 @@ class FakeMeasures(FakeStreamObserver):
         self.backlogs: list[Backlog] = []
         self.looks: list[tuple[int, int]] = []
         self.mended: list[str] = []
+        self.refused = 0
         self.missing_agents = (0, 0)
 
     def webhook_answered(self, event: str, outcome: str) -> None:
@@ -74,6 +75,9 @@ class FakeMeasures(FakeStreamObserver):
 
     def room_mended(self, what: str) -> None:
         self.mended.append(what)
+
+    def room_refused(self) -> None:
+        self.refused += 1
 
     def agents_missing(self, waited_for: int, given_up: int) -> None:
         self.missing_agents = (waited_for, given_up)

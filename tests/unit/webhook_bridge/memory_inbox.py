@@ -46,7 +46,7 @@ class MemoryInbox:
 
     Attributes:
         unreadable: The bytes of entries that aren't events, by their ids in the ledger.
-        refuses: Events that it will never take.
+        refuses: Events and rooms that it will never take, by id and sid.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -109,6 +109,8 @@ class MemoryInbox:
     async def revise(self, name: str, judge: Callable[[Sequence[RoomFacts]], Judgement]) -> MeetingEnd | None:
         self._answer()
         judgement = judge([room for room in self.rooms.values() if room.name == name])
+        if any(room.sid in self.refuses or "\0" in (room.metadata or "") for room in judgement.changed):
+            raise MalformedWebhookError("refused")
         self.rooms.update({room.sid: room for room in judgement.changed})
         if judgement.end is not None:
             self._add(end_event(judgement.end))

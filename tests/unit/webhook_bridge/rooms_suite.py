@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+import pytest
+from msgspec.structs import replace
+
+from meetai_webhook_bridge.domain.errors import RejectError
 from meetai_webhook_bridge.domain.meetings import GRACE, Judgement, RoomFacts, hear, judge_missing
 from meetai_webhook_bridge.domain.webhooks import Room, Webhook
 from meetai_webhook_bridge.ports import Inbox, Outbox, RoomRegister
@@ -72,6 +76,13 @@ class RoomsSuite:
         await store.revise("standup", gone)
         assert len(await ends(store)) == 1
         assert list(await store.open_rooms()) == []
+
+    async def test_a_room_is_refused_when_it_cannot_be_stored(self, store: Store) -> None:
+        """Nothing of it is; the next one is taken."""
+        with pytest.raises(RejectError):
+            await store.revise("standup", partial(hear, told=replace(facts(), metadata="\0"), grace=GRACE))
+        await store.revise("retro", partial(hear, told=facts("RM_2", name="retro"), grace=GRACE))
+        assert [room.sid for room in await store.open_rooms()] == ["RM_2"]
 
     async def test_judges_of_one_name_take_turns(self, store: Store) -> None:
         """Each sees what the one before it has stored."""

@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from livekit.protocol.egress import EgressInfo
+from livekit.protocol.ingress import IngressInfo
+from msgspec.structs import replace
 
 from meetai_contracts.events import RoomFinished
 from meetai_webhook_bridge.domain.delivery import MAX_ATTEMPTS, retry_wait_seconds
 from meetai_webhook_bridge.domain.errors import NoEventError
 from meetai_webhook_bridge.domain.events import OutboundEvent, event_of
 from meetai_webhook_bridge.domain.meetings import GRACE, check_finished, end_event, facts_of, hear
-from meetai_webhook_bridge.domain.webhooks import CREDENTIAL_KEYS, Room, Webhook, storable, webhook_label
+from meetai_webhook_bridge.domain.webhooks import CREDENTIAL_KEYS, Room, Webhook, minimised, storable, webhook_label
 
 CREATED = datetime(2026, 1, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 FINISHED = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
@@ -131,10 +134,65 @@ def test_other_webhooks_become_events_when_they_are_relayed() -> None:
 
 
 def test_webhooks_without_a_room_are_relayed_without_a_meeting() -> None:
-    """Egress and ingress events have none."""
+    """As of an egress that records a web page."""
     outbound = event_of(webhook("egress_ended", room=None), frozenset({"egress_ended"}))
     assert outbound is not None
     assert (outbound.meeting_id, outbound.room_sid) == (None, None)
+
+
+@pytest.mark.parametrize("part", ["egressInfo", "ingressInfo"])
+def test_webhooks_are_relayed_as_their_meetings_when_they_name_its_room_within(part: str) -> None:
+    """LiveKit puts no room beside an egress or ingress; its event must be found when the meeting is erased."""
+    told = replace(webhook("some", room=None), body={"event": "some", part: {"roomName": "standup"}})
+    outbound = event_of(told, frozenset({"some"}))
+    assert outbound is not None
+    assert outbound.meeting_id == outbound.event.data["meetingId"] == "standup"
+
+
+@pytest.mark.parametrize("info", [None, [], "standup", {}, {"roomName": None}, {"roomName": ["standup"]}])
+def test_webhooks_are_relayed_without_a_meeting_when_what_is_within_names_none(info: Any) -> None:
+    """Whatever stands there."""
+    told = replace(webhook("egress_ended", room=None), body={"egressInfo": info})
+    outbound = event_of(told, frozenset({"egress_ended"}))
+    assert outbound is not None
+    assert outbound.meeting_id is None
+
+
+def filled(message: Any) -> dict[str, Any]:
+    """A message of LiveKit's protocol as JSON with all its fields, also those that exclude each other; every text is "words"."""
+
+    def value(field: Any) -> Any:
+        if field.message_type is not None:
+            return filled(field.message_type)
+        return "words" if field.type == field.TYPE_STRING else 7
+
+    return {field.json_name: [value(field)] if field.is_repeated else value(field) for field in message.fields}
+
+
+def test_no_words_are_kept_of_egress_and_ingress_beside_ids() -> None:
+    """Of any field that the protocol knows: no name, address, file or error; ids, times, states and sizes are kept."""
+    times, room = {"startedAt": 7, "endedAt": 7}, {"roomId": "words", "roomName": "words"}
+    body = {"id": "EV_1", "egressInfo": filled(EgressInfo.DESCRIPTOR), "ingressInfo": filled(IngressInfo.DESCRIPTOR)}
+    kept = minimised(body)
+    egress, ingress = kept.pop("egressInfo"), kept.pop("ingressInfo")
+    assert kept == {"id": "EV_1"}
+    assert egress == times | room | {"egressId": "words", "sourceType": 7, "status": 7, "updatedAt": 7} | {
+        "errorCode": 7,
+        "retryCount": 7,
+        "backupStorageUsed": 7,
+        "fileResults": [times | {"duration": 7, "size": 7}],
+        "streamResults": [times | {"duration": 7, "status": 7, "retries": 7, "lastRetryAt": 7}],
+        "segmentResults": [times | {"duration": 7, "size": 7, "segmentCount": 7}],
+        "imageResults": [times | {"imageCount": 7}],
+    }
+    assert ingress == {
+        "ingressId": "words",
+        "roomName": "words",
+        "inputType": 7,
+        "reusable": 7,
+        "enabled": 7,
+        "state": times | {"status": 7, "roomId": "words", "resourceId": "words", "updatedAt": 7},
+    }
 
 
 def test_webhooks_become_nothing_when_they_arent_relayed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from tests.unit.webhook_bridge.fake_rooms import FakeRooms
@@ -14,7 +15,7 @@ from tests.unit.webhook_bridge.webhooks import metadata
 from meetai_servicekit.dispatches import DISPATCH_SETTLES_SECONDS
 from meetai_webhook_bridge.domain.agents import DISPATCH, MAX_DISPATCHES, STEADY
 from meetai_webhook_bridge.domain.errors import LiveKitAwayError, StoreAwayError
-from meetai_webhook_bridge.domain.meetings import GRACE, RoomFacts
+from meetai_webhook_bridge.domain.meetings import GRACE, RoomFacts, hear
 from meetai_webhook_bridge.domain.webhooks import Room, Webhook
 from meetai_webhook_bridge.usecases.reconcile import Reconcile
 from meetai_webhook_bridge.usecases.watch_agents import WatchAgents
@@ -56,6 +57,12 @@ class Site:
         number = len(self.register.webhooks)
         webhook = Webhook(id=f"EV_{number}", event="room_started", created_at=now, room=of_room, body={})
         await self.register.accept(webhook, None, told)
+
+    async def finish(self, sid: str, *, name: str = "standup") -> None:
+        """LiveKit's `room_finished` comes in."""
+        now = self.clock.now()
+        told = RoomFacts(sid=sid, name=name, started_at=now, seen_at=now, finished_at=now)
+        await self.register.revise(name, partial(hear, told=told, grace=GRACE))
 
     def ends(self) -> list[str]:
         return [row.outbound.event.id for row in self.register.rows.values()]
@@ -101,6 +108,59 @@ async def test_a_room_is_picked_up_when_it_was_never_announced(site: Site) -> No
     await site.look()
     await site.look(GRACE_SECONDS)
     assert site.ends() == ["livekit-room_finished-RM_1"]
+
+
+async def test_a_room_is_not_unannounced_when_it_was_made_during_the_look(site: Site) -> None:
+    """Its webhook was stored after the open rooms were read and before LiveKit's were."""
+
+    async def made() -> None:
+        site.rooms.open("standup", "RM_1")
+        await site.announce("RM_1")
+
+    site.rooms.meanwhile = made
+    await site.look()
+    assert [room.sid for room in await site.register.open_rooms()] == ["RM_1"]
+    assert site.measures.mended == []
+
+
+async def test_a_room_is_not_unannounced_when_its_end_was_told(site: Site) -> None:
+    """It is open no more, and LiveKit may list it for a while."""
+    site.rooms.open("standup", "RM_1")
+    await site.announce("RM_1")
+    await site.finish("RM_1")
+    await site.look()
+    assert site.measures.mended == []
+
+
+async def test_metadata_is_made_storable_when_a_room_has_some_that_is_not(site: Site) -> None:
+    """Anybody who may make rooms may give them any; what is kept is what its webhook would have said."""
+    site.rooms.open("standup", "RM_1", metadata="a\0b")
+    site.rooms.open("empty", "RM_2", people=0, metadata="a\0b")
+    site.rooms.node_dies("empty")
+    await site.look()
+    await site.look()
+    assert [room.metadata for room in site.register.rooms.values()] == ["a\ufffdb", "a\ufffdb"]
+    assert site.measures.refused == 0
+
+
+async def test_a_look_goes_on_when_the_store_refuses_a_room(site: Site) -> None:
+    """Whether it is alive, silent or gone; what can be done without the store is."""
+    for number in range(3):
+        site.rooms.open(f"gone {number}", f"RM_{number}", people=0)
+    await site.look()
+    for number in range(3):
+        site.rooms.close(f"gone {number}")
+        site.rooms.open(f"silent {number}", f"RM_{number + 3}")
+        site.rooms.node_dies(f"silent {number}")
+        site.rooms.open(f"alive {number}", f"RM_{number + 6}", metadata=WANTED)
+    site.register.refuses = {"RM_1", "RM_4", "RM_7"}
+    await site.look()
+    assert site.measures.refused == 3
+    assert [site.dispatches(f"alive {number}") for number in range(3)] == [1, 1, 1]
+    await site.look(GRACE_SECONDS)
+    assert site.ends() == ["livekit-room_finished-RM_0", "livekit-room_finished-RM_2"]
+    assert site.rooms.adopted == ["silent 0", "silent 2"]
+    assert {"RM_6", "RM_8"} <= set(site.register.rooms)
 
 
 async def test_nothing_is_judged_while_livekit_is_away(site: Site) -> None:

@@ -10,11 +10,12 @@ import pytest
 from tests.unit.webhook_bridge.fakes import FakeClock, FakeMeasures, FakeSink
 from tests.unit.webhook_bridge.inbox_suite import outbound, webhook
 from tests.unit.webhook_bridge.memory_inbox import MemoryInbox
+from tests.waiting import settle
 
 from meetai_contracts.events import DomainEvent
 from meetai_servicekit.health import NotReadyError
 from meetai_webhook_bridge.domain.delivery import ClaimedEvent
-from meetai_webhook_bridge.relay import POLL_SECONDS, STALLED_SECONDS, Relay, watch_backlog
+from meetai_webhook_bridge.relay import STALLED_SECONDS, Relay, watch_backlog
 from meetai_webhook_bridge.usecases.deliver import BATCH_EVENTS, DeliverDueEvents
 
 WOKEN_SECONDS = 10
@@ -61,11 +62,6 @@ class Relaying:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def settle(self) -> None:
-        """Let the loop come to rest: it has looked, and waits."""
-        for _ in range(50):
-            await asyncio.sleep(0)
-
     async def until_sent(self, count: int, *, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while len(self.sink.taken) < count:  # noqa: ASYNC110 - a condition with a deadline
@@ -84,7 +80,7 @@ async def test_an_event_is_sent_well_before_the_next_poll_when_the_relay_is_woke
     relaying = Relaying(FakeSink())
     async with relaying.running():
         for number in range(1, 4):
-            await relaying.settle()
+            await settle()
             await relaying.accept(number)
             relaying.relay.wake()
             await relaying.until_sent(number, seconds=WOKEN_SECONDS)
@@ -112,9 +108,9 @@ async def test_an_event_is_sent_at_the_next_poll_when_nobody_woke_the_relay() ->
     """What another replica left, or what is to be tried again."""
     relaying = Relaying(FakeSink())
     async with relaying.running():
-        await relaying.settle()
+        await settle()
         await relaying.accept(1)
-        await relaying.until_sent(1, seconds=POLL_SECONDS * 3)
+        await relaying.until_sent(1, seconds=WOKEN_SECONDS)
 
 
 async def test_the_relay_goes_on_when_the_store_was_away() -> None:
@@ -126,7 +122,7 @@ async def test_the_relay_goes_on_when_the_store_was_away() -> None:
         await asyncio.sleep(0)
         assert not task.done()
         relaying.inbox.is_away = False
-        await relaying.until_sent(1, seconds=3)
+        await relaying.until_sent(1, seconds=30)
 
 
 async def test_a_send_that_began_is_finished_when_the_relay_is_stopped() -> None:
@@ -179,7 +175,7 @@ async def test_no_more_is_claimed_than_can_be_sent_when_all_hang() -> None:
         await relaying.accept(number)
     async with relaying.running():
         await sink.began.wait()
-        await relaying.settle()
+        await settle()
         assert sum(row.attempts for row in relaying.inbox.rows.values()) == BATCH_EVENTS
         sink.let_go.set()
         await relaying.until_sent(2 * BATCH_EVENTS, seconds=10)

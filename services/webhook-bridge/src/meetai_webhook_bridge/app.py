@@ -98,7 +98,7 @@ def migrate(settings: MigrationSettings) -> int:
 
 async def ask_ledger(settings: MigrationSettings, command: argparse.Namespace) -> int:
     """Run `events …`; returns the process's exit code. A running relay takes up what is replayed within a second."""
-    configure_logging(NAME, "WARNING")  # stdout is for JSON lines
+    configure_logging(NAME, settings.log_level, stream=sys.stderr)  # stdout is for what was asked for
     pool = postgres.create_pool(
         settings.database_url.reveal(), schema=SCHEMA, min_size=1, max_size=1, application=f"{NAME} events"
     )

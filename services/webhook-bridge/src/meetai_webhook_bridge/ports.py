@@ -97,7 +97,11 @@ class RoomRegister(Protocol):
         """Say that these open rooms are alive."""
 
     async def revise(self, name: str, judge: Callable[[Sequence[RoomFacts]], Judgement]) -> MeetingEnd | None:
-        """Judge all rooms of a name, alone, and store what follows: facts, and the event of an end that is to be told."""
+        """Judge all rooms of a name, alone, and store what follows: facts, and the event of an end that is to be told.
+
+        Raises:
+            RejectError: what follows can't be stored, ever. Nothing was stored.
+        """
 
 
 class ListedRoom(Struct, frozen=True):
@@ -187,7 +191,7 @@ class Erasure(Protocol):
         """Leave ids, times and states of a meeting, and nothing else; returns how many rows of each kind were changed.
 
         Raises:
-            StoreAwayError: nothing was.
+            StoreAwayError: some may be left; what was erased stays so.
         """
 
 
@@ -225,6 +229,9 @@ class Measures(StreamObserver, Protocol):
 
     def room_mended(self, what: str) -> None:
         """`ended`, `adopted`, `announced`, `metadata_restored` or `agent_dispatched`."""
+
+    def room_refused(self) -> None:
+        """A look left a room out, because what is known of it can't be stored."""
 
     def agents_missing(self, waited_for: int, given_up: int) -> None:
         """Rooms with people that want an agent and have none."""

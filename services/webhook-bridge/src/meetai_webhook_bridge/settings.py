@@ -6,42 +6,26 @@ Inngest's settings have the names that its SDK gives them, and are handed to the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
 from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.secret import MoreKeys, PostgresUrl, RedisUrl, Secret, SigningSecret
-from meetai_servicekit.settings import AgentName, HttpSettings, LiveKitUrl, SettingsError, exit_with_problems, load
-
-DEFAULT_DEV_URL: Final = "http://127.0.0.1:8288"
-"""Where `inngest dev` listens."""
+from meetai_servicekit.settings import (
+    AgentName,
+    HttpSettings,
+    InngestDev,
+    LiveKitUrl,
+    SettingsError,
+    exit_with_problems,
+    load,
+)
 
 Url = Annotated[str, Meta(pattern=r"^https?://[^/?#\s]+")]
 
 
 DatabaseUrl = Annotated[PostgresUrl, Meta(description="postgresql://user:password@host:port/database")]
-
-
-class InngestDev(str):
-    """`INNGEST_DEV`: the dev server's URL; "" when it is switched off."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse_setting(cls, raw: str) -> InngestDev:
-        """Read 1, true, 0, false or a URL, as the SDK does.
-
-        Raises:
-            ValueError: none of these.
-        """
-        if raw.lower() in {"1", "true"}:
-            return cls(DEFAULT_DEV_URL)
-        if raw.lower() in {"0", "false"}:
-            return cls("")
-        if raw.startswith(("http://", "https://")):
-            return cls(raw)
-        raise ValueError("must be 1, 0 or the dev server's URL")
 
 
 class BridgeSettings(HttpSettings, frozen=True, kw_only=True):

@@ -1,6 +1,9 @@
 """One replica leads, by a lock that PostgreSQL takes back when its session ends.
 
 Owns the session that holds the lock, and hears on it what is worth a look at once. Must not know what a leader does.
+
+A machine that is gone loses the lead within seconds. A process that is only frozen keeps it, since its kernel answers for it;
+its platform has to end it, as its `/livez` doesn't answer. The session itself has no time limit, because a look has none.
 """
 
 from __future__ import annotations
@@ -21,8 +24,12 @@ from meetai_webhook_bridge.domain.errors import StoreAwayError
 WAKE_CHANNEL: Final = "webhook_bridge_wake"
 """As in `rooms.sql`."""
 ANSWER_SECONDS: Final = 3.0
-KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""The server must notice within seconds that a leader's machine is gone, or nobody could lead."""
+GONE_MACHINE: Final = (
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000"
+)
+"""The server must notice within seconds that a leader's machine is gone, or nobody could lead until the system's own two hours
+are over. The last, in ms, is for when a wake is on its way: keepalives aren't sent then (tcp(7)). PostgreSQL has all of them
+since 12, and ignores them on a Unix socket."""
 
 
 class Lead:
@@ -61,17 +68,7 @@ class PostgresLeadership:
             StoreAwayError: the database is away.
         """
         try:
-            connection = await AsyncConnection.connect(
-                self._database_url,
-                autocommit=True,
-                application_name=f"{self._application} leader",
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                options=f"-c search_path={SCHEMA}",
-                keepalives=KEEPALIVES["keepalives"],
-                keepalives_idle=KEEPALIVES["keepalives_idle"],
-                keepalives_interval=KEEPALIVES["keepalives_interval"],
-                keepalives_count=KEEPALIVES["keepalives_count"],
-            )
+            connection = await open_session(self._database_url, application=f"{self._application} leader")
         except (psycopg.Error, TimeoutError) as error:
             raise StoreAwayError(type(error).__name__) from error
         try:
@@ -90,3 +87,14 @@ class PostgresLeadership:
         except (psycopg.Error, TimeoutError) as error:
             raise StoreAwayError(type(error).__name__) from error
         return Lead(connection)
+
+
+async def open_session(database_url: str, *, application: str) -> AsyncConnection[TupleRow]:
+    """A session that the server ends soon after its client's machine is gone."""
+    return await AsyncConnection.connect(
+        database_url,
+        autocommit=True,
+        application_name=application,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        options=f"-c search_path={SCHEMA} {GONE_MACHINE}",
+    )

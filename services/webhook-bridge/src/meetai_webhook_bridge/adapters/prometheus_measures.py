@@ -69,6 +69,11 @@ class PrometheusMeasures(PrometheusStreamObserver):
             ("what",),
             registry=registry,
         )
+        self._refused = Counter(
+            "meetai_bridge_rooms_refused",
+            "Times that a look left a room out, because what is known of it can't be stored.",
+            registry=registry,
+        )
         self._agents_missing = Gauge(
             "meetai_bridge_agents_missing",
             "Rooms with people that want an agent and have none: waited_for, or given_up after many dispatches.",
@@ -108,6 +113,10 @@ class PrometheusMeasures(PrometheusStreamObserver):
     def room_mended(self, what: str) -> None:
         """Something that LiveKit didn't do by itself."""
         self._mended.labels(what).inc()
+
+    def room_refused(self) -> None:
+        """A look left a room out."""
+        self._refused.inc()
 
     def agents_missing(self, waited_for: int, given_up: int) -> None:
         """Rooms with people that want an agent and have none."""

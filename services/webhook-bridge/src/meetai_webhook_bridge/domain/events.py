@@ -12,7 +12,7 @@ from meetai_contracts.events import (
     DomainEvent,
     livekit_event_id,
 )
-from meetai_webhook_bridge.domain.webhooks import Room, Webhook
+from meetai_webhook_bridge.domain.webhooks import Room, Webhook, room_of
 
 Source = Literal["webhook", "reconciler", "stream"]
 
@@ -33,7 +33,7 @@ def event_of(webhook: Webhook, relayed: frozenset[str]) -> OutboundEvent | None:
     """
     if webhook.event not in relayed or webhook.event == "room_finished":
         return None
-    room = webhook.room or Room(sid="", name="", created_at=None)
+    room = room_of(webhook) or Room(sid="", name="", created_at=None)
     meeting_id, room_sid = room.name or None, room.sid or None
     data = {
         "meetingId": meeting_id,

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from meetai_contracts.events import ROOM_FINISHED, RoomFinished, room_finished_id
-from meetai_contracts.identifiers import check_id
+from meetai_contracts.identifiers import check_id, clean_text
 from meetai_contracts.room import MAX_METADATA_BYTES
 from meetai_webhook_bridge.domain.errors import NoEventError
 from meetai_webhook_bridge.domain.events import OutboundEvent, domain_event
@@ -88,7 +88,7 @@ class Judgement(Struct, frozen=True):
 def facts_of(webhook: Webhook) -> RoomFacts | None:
     """What a webhook says of a room; None when it says nothing of a room's life, or of a room that can't be a meeting."""
     room = webhook.room
-    if webhook.event not in LIFECYCLE or room is None or not _is_id(room.sid) or not _is_id(room.name):
+    if webhook.event not in LIFECYCLE or room is None or not is_meeting(room.sid, room.name):
         return None
     at = webhook.created_at
     started_at = room.created_at or at
@@ -205,18 +205,19 @@ def check_finished(webhook: Webhook) -> None:
     room = webhook.room
     if room is None or not room.sid or not room.name:
         raise NoEventError("room_incomplete")
-    if not (_is_id(room.name) and _is_id(room.sid)):
+    if not is_meeting(room.sid, room.name):
         raise NoEventError("room_name_is_no_meeting_id")
 
 
 def kept_metadata(metadata: str) -> str | None:
-    """What is kept of a room's metadata: all of it, unless it is larger than any of ours."""
-    return metadata if 0 < len(metadata.encode("utf-8", "replace")) <= MAX_METADATA_BYTES else None
+    """What is kept of a room's metadata, as text that PostgreSQL takes: all of it, unless it is larger than any of ours."""
+    text = clean_text(metadata)
+    return text if 0 < len(text.encode()) <= MAX_METADATA_BYTES else None
 
 
-def is_meeting(room_name: str) -> bool:
-    """Whether a room of this name can be a meeting."""
-    return _is_id(room_name)
+def is_meeting(room_sid: str, room_name: str) -> bool:
+    """Whether a room of this sid and name can be a meeting."""
+    return _is_id(room_sid) and _is_id(room_name)
 
 
 def _tell(

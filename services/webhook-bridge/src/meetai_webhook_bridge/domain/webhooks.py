@@ -35,9 +35,22 @@ WORDS: Final = {
     "room": frozenset({"metadata"}),
     "participant": frozenset({"name", "metadata", "attributes", "tracks"}),
     "track": frozenset({"name"}),
-    "egressInfo": frozenset({"roomComposite", "web", "participant", "trackComposite", "track"}),
 }
-"""Parts of a body, and what of them isn't kept: names, an agent's instructions, and requests that may hold addresses."""
+"""Parts of a body, and what of them isn't kept: names, and an agent's instructions."""
+
+KEPT: Final = {
+    "egressInfo": frozenset(
+        {"egressId", "roomId", "roomName", "sourceType", "status", "startedAt", "endedAt", "updatedAt", "errorCode"}
+        | {"retryCount", "backupStorageUsed", "fileResults", "streamResults", "segmentResults", "imageResults"}
+        | {"duration", "size", "segmentCount", "imageCount", "retries", "lastRetryAt"}
+    ),
+    "ingressInfo": frozenset(
+        {"ingressId", "inputType", "roomName", "reusable", "enabled", "state"}
+        | {"status", "roomId", "resourceId", "startedAt", "endedAt", "updatedAt"}
+    ),
+}
+"""Parts of a body, and all that is kept of them at any depth. What else they hold names people, files and addresses, some with
+a password within, and newer servers add to it (livekit-protocol 1.1.29, EgressInfo and IngressInfo)."""
 
 
 class Room(Struct, frozen=True):
@@ -87,9 +100,30 @@ def minimised(body: dict[str, Any]) -> dict[str, Any]:
     for part, words in WORDS.items():
         if isinstance(body.get(part), dict):
             kept[part] = {key: value for key, value in body[part].items() if key not in words}
+    for part, keys in KEPT.items():
+        if part in body:
+            kept[part] = _only(keys, body[part])
     return kept
+
+
+def room_of(webhook: Webhook) -> Room | None:
+    """The room that a webhook is about: its own, or else the one that its egress or ingress names."""
+    if webhook.room is not None:
+        return webhook.room
+    for part in KEPT:
+        about = webhook.body.get(part)
+        name = about.get("roomName") if isinstance(about, dict) else None
+        if isinstance(name, str):
+            return Room(sid="", name=name, created_at=None)
+    return None
 
 
 def webhook_label(event: str) -> str:
     """The name of a webhook for a metric: one of a known few."""
     return event if event in KNOWN_WEBHOOKS else "other"
+
+
+def _only(keys: frozenset[str], value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _only(keys, item) for key, item in value.items() if key in keys}
+    return [_only(keys, item) for item in value] if isinstance(value, list) else value

@@ -6,7 +6,8 @@ Owns the order: what is open is read before LiveKit is asked, so that a room tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from meetai_webhook_bridge.domain.errors import LiveKitAwayError, NodeSilentError, RoomGoneError
+from meetai_webhook_bridge.domain.errors import LiveKitAwayError, NodeSilentError, RejectError, RoomGoneError
 from meetai_webhook_bridge.domain.meetings import (
     Judgement,
     MeetingEnd,
@@ -67,24 +68,26 @@ class Reconcile:
         self._wake_relay = wake_relay
 
     async def look(self) -> Sequence[LiveRoom]:
-        """Compare, and do what follows; returns the rooms that are alive.
+        """Compare, and do what follows; returns the rooms that are alive. One that the store refuses doesn't keep it from the others.
 
         Raises:
             LiveKitAwayError: nothing was judged.
             StoreAwayError: what was not stored is judged anew at the next look.
         """
         known = {room.sid: room for room in await self._register.open_rooms()}
-        listed = [room for room in await self._rooms.list_rooms() if is_meeting(room.name)]
+        listed = [room for room in await self._rooms.list_rooms() if is_meeting(room.sid, room.name)]
         now = self._now()
         answering, silent = await self._answering(listed)
         await self._mark_alive(answering, known, now)
         sids = {room.sid for room in listed}
         missing = [room for room in known.values() if room.sid not in sids]
         for room in silent:
-            await self._see_to_silent(room, now)
+            with self._one_room(room.sid):
+                await self._see_to_silent(room, now)
         for facts in missing:
             judge = partial(judge_missing, sid=facts.sid, now=now, grace=self._grace)
-            self._report(await self._register.revise(facts.name, judge))
+            with self._one_room(facts.sid):
+                self._report(await self._register.revise(facts.name, judge))
         self._measures.rooms_looked_at(len(answering), len(missing) + len(silent))
         return [self._live(room, known) for room in answering]
 
@@ -118,12 +121,23 @@ class Reconcile:
             if facts is not None and metadata in {None, facts.metadata}:
                 as_before.append(room.sid)
                 continue
-            if facts is None:
-                self._measures.room_mended("announced")
-                log.warning("room_unannounced", room_sid=room.sid)
-            await self._register.revise(room.name, partial(hear, told=_facts(room, now), grace=self._grace))
+            with self._one_room(room.sid):
+                await self._hear_of(room, now)
         if as_before:
             await self._register.mark_seen(as_before, now)
+
+    async def _hear_of(self, room: ListedRoom, now: datetime) -> None:
+        is_new = False
+
+        def judge(known: Sequence[RoomFacts]) -> Judgement:
+            nonlocal is_new
+            is_new = all(each.sid != room.sid for each in known)
+            return hear(known, _facts(room, now), self._grace)
+
+        await self._register.revise(room.name, judge)
+        if is_new:  # also since the open rooms were read
+            self._measures.room_mended("announced")
+            log.warning("room_unannounced", room_sid=room.sid)
 
     async def _see_to_silent(self, room: ListedRoom, now: datetime) -> None:
         adopts = False
@@ -145,6 +159,15 @@ class Reconcile:
         of_name = [each for each in known.values() if each.name == room.name]
         forgotten = None if room.metadata else forgotten_metadata(of_name, room.sid, self._grace)
         return LiveRoom(room, facts.announced_at if facts else None, forgotten)
+
+    @contextmanager
+    def _one_room(self, sid: str) -> Iterator[None]:
+        """What is done for one room; if the store refuses it, the look goes on without it."""
+        try:
+            yield
+        except RejectError as error:
+            self._measures.room_refused()
+            log.warning("room_refused", room_sid=sid, reason=error.reason)
 
     def _report(self, end: MeetingEnd | None) -> None:
         if end is None:
