@@ -203,7 +203,10 @@ def test_event_is_published_when_the_service_was_killed_before_it_could(
         producer = Producer("killed", room_sid="RM_killed")
         for entry in (producer.open(), producer.say(3), producer.close()):
             client.xadd(stream_key(0), {BATCH_FIELD: entry})
-        wait_until(lambda: replica.metric("meetai_ingest_postponed_total") >= 1, seconds=WAIT_SECONDS)
+        wait_until(
+            lambda: 'meetai_ingest_postponed_total{what="publish"}' in replica.get("/metrics").text,
+            seconds=WAIT_SECONDS,
+        )
         replica.kill()
         client.delete(EVENTS_STREAM)
         replica.restart()

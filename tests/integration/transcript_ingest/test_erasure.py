@@ -249,6 +249,38 @@ async def test_nothing_is_left_when_a_commit_and_an_erasure_run_at_once(desk: De
     assert sum(one.erased for one in (await desk.integrity()).producers) == 1
 
 
+async def test_a_second_erasure_is_not_over_when_a_worker_ends_the_first(desk: Desk) -> None:
+    """It covers more than that worker looked for: it looks again."""
+    newcomer = starting_later()
+    await desk.bring(Producer().open())
+    await desk.erasures.request("standup", actor="privacy")
+    await desk.bring(newcomer.open(), say_secret(newcomer))
+    async with desk.pool.connection() as second:
+        await second.execute("SELECT FROM meetings FOR UPDATE")
+        worker = asyncio.create_task(desk.erasures.erase_some("standup"))
+
+        async def waits() -> bool:
+            return len(await desk.rows(WAITING)) == 1
+
+        await eventually(waits, seconds=WAIT_SECONDS)
+        await second.execute("UPDATE meetings SET erased_at = erased_at + interval '1 day'")
+    assert await worker
+    assert await desk.erase.go_on() == 1
+    assert not await desk.holds()
+
+
+async def test_what_is_erased_stays_so_when_the_clock_went_back(desk: Desk) -> None:
+    """An erasure once more covers no less than the one before."""
+    early = Producer()
+    await desk.bring(early.open())
+    await desk.erase_all()
+    ahead = "UPDATE meetings SET erased_at = now() + interval '1 day' RETURNING erased_at"
+    async with desk.pool.connection() as connection:
+        then = await (await connection.execute(ahead)).fetchone()
+    await desk.erase_all()
+    assert await desk.rows("SELECT erased_at FROM meetings") == [then]
+
+
 WAITING = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import redis
 from tests.integration.transcript_ingest.ingest_process import Ingest, ingest
 from tests.unit.transcript_ingest.producing import Producer
@@ -17,6 +18,7 @@ from meetai_contracts.api import stored_line
 from meetai_contracts.transcript import BATCH_FIELD, stream_key
 from meetai_servicekit.streams.redis_stream import RECLAIM_IDLE_MS
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
 MEETINGS = 200
 LINES = 1_000
 KILLS = 6

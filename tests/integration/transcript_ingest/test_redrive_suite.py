@@ -18,9 +18,11 @@ from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
+from meetai_transcript_ingest.domain import intake
 from meetai_transcript_ingest.domain.errors import LetterGoneError
 from meetai_transcript_ingest.domain.intake import DeadLetter, unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
+from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.ports import Archive, DeadLetters, LineStore
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive
 
@@ -131,6 +133,36 @@ async def test_good_lines_are_stored_when_one_of_the_letter_is_bad(desk: Desk) -
     (left,) = (await desk.inspect.page(EVERYTHING, before=None, limit=9)).dead_letters
     assert (left.seq, left.reason, left.meeting_id) == (2, "malformed", "standup")
     assert len(await desk.texts()) == 2
+
+
+async def test_entry_stays_a_letter_when_too_many_of_its_lines_are_bad(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its good lines are stored once, however often it is redriven; once few enough are bad, they become letters of their own."""
+    producer = Producer()
+    batch = msgspec.msgpack.decode(producer.say(30))
+    for line in batch[8][2:28]:
+        line[3] = ""  # no text
+    entry = msgspec.msgpack.encode(batch)
+    await desk.arrive(entry)
+    await desk.arrive(entry, producer.close())
+    good = [line.text for line in producer.said if line.seq in {1, 2, 29, 30}]
+    for _ in range(2):
+        (letter_id,) = await desk.ids()
+        redriven = await desk.redrive.one(letter_id, actor="me")
+        assert (redriven.redriven, redriven.stayed, redriven.lines) == (0, 1, 0)
+        kept = await desk.letters.get(letter_id)
+        assert (kept.seq, kept.payload, kept.summary.meeting_id) == (None, entry, "standup")
+        assert await desk.texts() == good
+        proof = prove("standup", await desk.archive.producers("standup"))
+        assert (proof.verdict, proof.producers[0].missing) == ("incomplete", ((3, 28),))
+    monkeypatch.setattr(intake, "MAX_DEAD_LINES", 26)
+    assert (await desk.redrive.one(letter_id, actor="me")).redriven == 1
+    left = await desk.letters.page(EVERYTHING, before=None, limit=99)
+    assert sorted(letter.seq or 0 for letter in left) == list(range(3, 29))
+    assert await desk.texts() == good
+    proof = prove("standup", await desk.archive.producers("standup"))
+    assert (proof.verdict, proof.producers[0].dead, proof.producers[0].missing) == ("incomplete", 26, ())
 
 
 async def test_conflict_stays_when_redriven_until_told_to_be_discarded(desk: Desk) -> None:

@@ -182,6 +182,21 @@ def test_one_of_two_is_told_when_both_replace_the_same_summary(replica: Ingest, 
     assert put(replica, "never summed up", body(), If_Match="*").status_code == 412
 
 
+def test_the_first_summary_stays_when_a_writer_says_that_none_is_to_be_replaced(
+    replica: Ingest, said: Producer
+) -> None:
+    """By If-None-Match; one of those that came at once was the first, and a tag spares that one alone."""
+    with ThreadPoolExecutor(8) as threads:
+        bodies = [body(said, overview=f"Version {n}.") for n in range(8)]
+        statuses = sorted(
+            threads.map(lambda b: put(replica, said.meeting_id, b, If_None_Match="*").status_code, bodies)
+        )
+    assert statuses == [201] + [412] * 7
+    tag = replica.get(path_of(said.meeting_id)).headers["etag"]
+    assert put(replica, said.meeting_id, body(said), If_None_Match=f'"x", W/{tag}').status_code == 412
+    assert put(replica, said.meeting_id, body(said), If_None_Match='"another"').status_code == 204
+
+
 def test_summary_is_gone_for_good_when_its_meeting_is_erased(
     replica: Ingest, said: Producer, stream_client: redis.Redis, module_database_url: str
 ) -> None:

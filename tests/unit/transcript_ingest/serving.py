@@ -64,7 +64,9 @@ class OneSummary:
         await self._store.version(meeting_id)  # so that it counts
         return StoredSummary("Hello.", "test", (), meeting_id=meeting_id, stored_at=COMMITTED_AT)
 
-    async def put(self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None) -> NoReturn:
+    async def put(
+        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> NoReturn:
         raise TryLaterError("the store is away")
 
 

@@ -76,7 +76,8 @@ def visible(text: str) -> str:
 def visible_name(line: StoredLine) -> str:
     directions = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
     name = "".join(character for character in line.speaker.name if character not in directions)
-    return visible(name) or line.speaker.identity
+    can_be_seen = any(unicodedata.category(character) != "Cf" for character in visible(name))
+    return visible(name) if can_be_seen else line.speaker.identity
 
 
 @given(st.lists(SPOKEN, max_size=6))
@@ -179,9 +180,10 @@ def test_file_is_sound_when_nothing_was_said(suffix: str, empty: str) -> None:
     assert exported(suffix, []) == empty
 
 
-def test_speaker_is_the_identity_when_there_is_no_name() -> None:
-    """And something even without that."""
-    (line,) = transcript([("hi", " \n\u202e", 0, 1)])
+@pytest.mark.parametrize("name", [" \n\u202e", "\u2060", "\u200b \ufeff"])
+def test_speaker_is_the_identity_when_there_is_no_name(name: str) -> None:
+    """None that can be seen; and something even without that."""
+    (line,) = transcript([("hi", name, 0, 1)])
     assert "user-1: hi" in exported("srt", [line])
     nobody = msgspec.structs.replace(line, speaker=CaptionSpeaker(identity="", name="", kind="human"))
     assert f"{NAMELESS}: hi" in exported("srt", [nobody])

@@ -16,6 +16,7 @@ from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, decode_batc
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import RefusedError
 from meetai_transcript_ingest.domain.intake import (
+    MAX_DEAD_LINES,
     MAX_PAYLOAD_BYTES,
     Parcel,
     dead_parcel,
@@ -123,6 +124,44 @@ def test_producer_is_still_declared_when_every_line_is_bad() -> None:
     assert [letter.seq for letter in unpacked.letters] == [1, 2]
     (parcel,) = unpacked.parcels
     assert (parcel.lines, parcel.declaration.declared) == ((), 2)
+
+
+@pytest.mark.parametrize("spoil", [{3: ""}, {3: "NUL \0 in it"}, {2: None}, {1: 99}], ids=["text", "NUL", "who", "seq"])
+def test_bad_lines_have_one_letter_when_they_are_too_many(spoil: dict[int, object]) -> None:
+    """It is the entry itself, of no line; the good lines live, also the longest and those that come last."""
+    producer = Producer()
+    bad = range(1, MAX_DEAD_LINES + 2)
+    batch = msgspec.msgpack.decode(
+        encode_batch(producer.batch(*[producer.line("x" * 16_000 if seq == 30 else None) for seq in range(1, 41)]))
+    )
+    for seq in bad:
+        for index, value in spoil.items():
+            batch[8][seq - 1][index] = value
+    data = RAW.encode(batch)
+    unpacked = unpack(arrival(data))
+    (parcel,) = unpacked.parcels
+    assert said_in(parcel) == tuple(line for line in producer.said if line.seq not in bad)
+    assert parcel.declaration.declared == 40
+    (letter,) = unpacked.letters
+    assert (letter.reason, letter.seq, letter.payload) == ("malformed", None, data)
+    assert (letter.meeting_id, letter.producer_id) == ("standup", producer.producer_id)
+    assert letter.detail == "21 of its 40 lines are malformed"
+
+
+def test_bad_lines_have_a_letter_each_when_they_are_just_few_enough() -> None:
+    """As many as the bound."""
+    producer = Producer()
+    unpacked = unpack(arrival(spoiled(producer, 40, {position: {3: ""} for position in range(MAX_DEAD_LINES)})))
+    assert [letter.seq for letter in unpacked.letters] == list(range(1, MAX_DEAD_LINES + 1))
+
+
+def test_letter_is_as_small_as_its_entry_when_a_kilobyte_claims_a_thousand_lines() -> None:
+    """Thousands of such entries are held at once, and written in one transaction."""
+    data = RAW.encode([1, "lines", "m", "RM", uuid4(), 1, 1_000, 1_000, [None] * 1_000])
+    unpacked = unpack(arrival(data))
+    assert [letter.payload for letter in unpacked.letters] == [data]
+    (parcel,) = unpacked.parcels
+    assert (parcel.lines, parcel.declaration.declared) == ((), 1_000)
 
 
 @pytest.mark.parametrize("entry", ["open", "close", "gap", "line"])

@@ -16,7 +16,7 @@ from tests.waiting import until
 from meetai_contracts.transcript import decode_batch, encode_batch
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.patience import Patience
-from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError, UnstorableError
+from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, TryLaterError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, unpack_all
 from meetai_transcript_ingest.ports import Committed
 from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript, StoreEntries
@@ -96,6 +96,69 @@ async def test_nothing_is_acknowledged_when_the_store_has_not_committed() -> Non
     await storing
     assert desk.log.acknowledged == list(delivery.entry_ids)
     assert await desk.seqs() == [1, 2, 3]
+    assert desk.store.commits == 1
+
+
+class SlowStore(FakeStore):
+    """Manages some lines and letters in the time it has, not more; or any number, once it has failed `busy` times."""
+
+    def __init__(self, manages: int, *, busy: int = 1_000_000) -> None:
+        super().__init__()
+        self.manages = manages
+        self.busy = busy
+        self.asked: list[int] = []
+
+    async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
+        size = sum(len(parcel.lines) for parcel in parcels) + len(letters)
+        self.asked.append(size)
+        if size > self.manages and self.busy:
+            self.busy -= 1
+            raise TooSlowError("too slow")
+        return await super().commit(parcels, letters)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 9), st.integers(1, 9))
+def test_set_is_stored_in_parts_when_it_is_too_slow_as_a_whole(sizes: list[int], malformed: int, manages: int) -> None:
+    """Everything once and in order, no line dead of it, and acknowledged when the last part is durable."""
+
+    async def run() -> None:
+        desk = Desk(store := SlowStore(manages))
+        producer = Producer()
+        await desk.store_all(
+            *[producer.say(size) for size in sizes], producer.close(), *[b"%d" % number for number in range(malformed)]
+        )
+        assert [line.text for line in (await desk.read("standup", cursor=None, limit=1000)).lines] == [
+            line.text for line in producer.said
+        ]
+        assert desk.observer.dead == ({"malformed": malformed} if malformed else {})
+        assert len(store.letters) == malformed
+        ((_, outcome),) = desk.observer.committed_sets
+        assert (outcome.lines, outcome.duplicates) == (sum(sizes), 0)
+        assert desk.log.pending == {}
+        assert (await desk.prove("standup")).verdict == "complete"
+
+    asyncio.run(run())
+
+
+async def test_set_is_offered_whole_again_when_it_was_too_slow_once() -> None:
+    """What kept the server busy may have passed."""
+    desk = Desk(store := SlowStore(manages=0, busy=1))
+    await desk.store_all(Producer().say(4))
+    assert store.asked == [4, 4]
+
+
+async def test_single_line_is_held_when_it_is_too_slow_for_ever() -> None:
+    """It can't be divided and isn't known to be bad: it waits, unacknowledged and undead."""
+    desk = Desk(store := SlowStore(manages=0))
+    storing = asyncio.create_task(desk.store_all(Producer().say(2)))
+    await until(lambda: len(store.asked) >= 8)
+    assert store.asked[:8] == [2, 2, 1, 1, 1, 1, 1, 1]
+    assert (desk.log.acknowledged, store.letters) == ([], {})
+    store.manages = 1
+    await storing
+    assert await desk.seqs() == [1, 2]
+    assert desk.log.pending == {}
 
 
 async def test_acknowledging_is_tried_again_when_the_stream_is_away() -> None:

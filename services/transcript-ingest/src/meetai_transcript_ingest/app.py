@@ -30,7 +30,8 @@ from meetai_servicekit.postgres import Pool, check_schema, create_pool, expected
 from meetai_servicekit.server import Drain, serve
 from meetai_servicekit.settings import EXIT_BAD_SETTINGS, load_or_exit
 from meetai_servicekit.streams import StreamConsumer, consumer_name
-from meetai_servicekit.streams.redis_stream import RedisEntryStream, check_version, create_client
+from meetai_servicekit.streams.redis_server import check_server
+from meetai_servicekit.streams.redis_stream import RedisEntryStream, create_client
 from meetai_servicekit.tracing import start_tracing
 from meetai_transcript_ingest import commands, http
 from meetai_transcript_ingest.adapters.copy_rows import lay_out
@@ -216,7 +217,7 @@ def _readiness(pool: Pool, redis: Redis, consumers: Sequence[StreamConsumer[Deli
 
     return {
         "postgres": partial(check_schema, pool, expected_migrations(MIGRATIONS)),
-        "redis": partial(check_version, redis),
+        "redis": partial(check_server, redis),
         "consumer": consumers_turn,
     }
 

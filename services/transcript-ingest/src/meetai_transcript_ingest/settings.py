@@ -33,7 +33,7 @@ class IngestSettings(HttpSettings, frozen=True, kw_only=True):
         completion_quiet_seconds: How long after the last producer has closed a room counts as complete: 22 s until a killed agent's loss
             shows, and the time in which another is there (ADR 0027).
         retention_days: Counted from the day (UTC) on which an agent's job started; unset, nothing is forgotten.
-        transcript_stream_shards: The same number as the agents use; each shard is one stream.
+        transcript_stream_shards: At least as many as the agents write to; each shard is one stream.
     """
 
     database_url: DatabaseUrl

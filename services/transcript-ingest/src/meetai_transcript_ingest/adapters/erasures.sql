@@ -1,8 +1,8 @@
 -- name: bury_meeting(meeting_id)^
 -- The tombstone. The position goes on, so that readers' caches are out of date. A meeting that nobody has heard of gets one too:
--- its first batch may be on its way.
+-- its first batch may be on its way. A clock that went back takes nothing from what was covered.
 INSERT INTO meetings AS known (meeting_id, position, erased_at) VALUES (:meeting_id, 1, now())
-ON CONFLICT (meeting_id) DO UPDATE SET position = known.position + 1, erased_at = now()
+ON CONFLICT (meeting_id) DO UPDATE SET position = known.position + 1, erased_at = greatest(known.erased_at, now())
 RETURNING (extract(epoch FROM erased_at) * 1000)::bigint;
 
 -- name: known_producers(meeting_id)
@@ -72,8 +72,9 @@ WHERE producer_id = new.id AND meeting_id = new.meeting;
 -- name: count_erased(meeting_id, lines, dead_letters)!
 UPDATE erasures SET lines = lines + :lines, dead_letters = dead_letters + :dead_letters WHERE meeting_id = :meeting_id;
 
--- name: lock_meeting(meeting_id)!
-SELECT FROM meetings WHERE meeting_id = :meeting_id FOR UPDATE;
+-- name: locked_tombstone(meeting_id)^
+SELECT (extract(epoch FROM erased_at) * 1000)::bigint, erased_producers FROM meetings
+WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL FOR UPDATE;
 
 -- name: finish_erasure(meeting_id)^
 UPDATE erasures SET finished_at = now() WHERE meeting_id = :meeting_id AND finished_at IS NULL

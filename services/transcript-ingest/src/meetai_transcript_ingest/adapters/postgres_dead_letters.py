@@ -97,16 +97,15 @@ class PostgresDeadLetters:
         async with self._transaction() as connection:
             await connection.execute(_QUERIES["lock_meeting_of_letter"], {"id": letter_id})
             meeting_id, producer_id, seq, reason = await self._remove(connection, letter_id)
-            counts = {"deadLetters": 1, "id": letter_id, "reason": reason, "producerId": producer_id, "seq": seq}
+            about = str(producer_id) if producer_id else None
+            counts = {"deadLetters": 1, "id": letter_id, "reason": reason, "producerId": about, "seq": seq}
             await connection.execute(
                 _QUERIES["write_audit"],
                 {
                     "actor": actor,
                     "action": "dead_letter_discarded",
                     "meeting_id": meeting_id,
-                    "counts": Jsonb(
-                        {name: str(value) if name == "producerId" else value for name, value in counts.items()}
-                    ),
+                    "counts": Jsonb(counts),
                 },
             )
             cursor = await connection.execute(

@@ -74,17 +74,19 @@ class PostgresErasures:
         """See `Erasures.erase_some`."""
         named = {"meeting_id": meeting_id}
         async with self._transaction() as connection:
-            row = await (await connection.execute(_QUERIES["tombstone"], named)).fetchone()
-            if row is None:
+            tombstone = await _tombstone(connection, "tombstone", meeting_id)
+            if tombstone is None:
                 return False
-            tombstone = Tombstone(row[0], frozenset(row[1]))
             known = await (await connection.execute(_QUERIES["known_producers"], named)).fetchall()
             covered = [(producer_id, day) for producer_id, day, _ in known if tombstone.covers(producer_id)]
             if await self._erase_lines(connection, meeting_id, covered):
                 return True
             if await self._erase_letters(connection, meeting_id, tombstone):
                 return True
-            return await self._finish(connection, meeting_id, {room_sid for _, _, room_sid in known})
+            if await _tombstone(connection, "locked_tombstone", meeting_id) != tombstone:
+                return True  # asked for once more meanwhile: it covers more than was looked for here
+            await self._finish(connection, meeting_id, {room_sid for _, _, room_sid in known})
+            return False
 
     async def unfinished(self, limit: int) -> tuple[str, ...]:
         """See `Erasures.unfinished`."""
@@ -147,9 +149,8 @@ class PostgresErasures:
             )
         return gone
 
-    async def _finish(self, connection: AsyncConnection[TupleRow], meeting_id: str, rooms: set[str]) -> bool:
+    async def _finish(self, connection: AsyncConnection[TupleRow], meeting_id: str, rooms: set[str]) -> None:
         named = {"meeting_id": meeting_id}
-        await connection.execute(_QUERIES["lock_meeting"], named)
         done = await (await connection.execute(_QUERIES["finish_erasure"], named)).fetchone()
         if done is not None:
             actor, lines, dead_letters = done
@@ -157,7 +158,6 @@ class PostgresErasures:
             await connection.execute(_QUERIES["bump_position"], named)
             await self._audit(connection, actor, "erasure_finished", meeting_id, counts)
             await note_endings(connection, rooms)
-        return False
 
     async def _audit(
         self, connection: AsyncConnection[TupleRow], actor: str, action: str, meeting_id: str, counts: Mapping[str, int]
@@ -170,3 +170,8 @@ class PostgresErasures:
         with postgres_errors_translated():
             async with asyncio.timeout(ERASE_TIMEOUT_SECONDS), self._pool.connection() as connection:
                 yield connection
+
+
+async def _tombstone(connection: AsyncConnection[TupleRow], query: str, meeting_id: str) -> Tombstone | None:
+    row = await (await connection.execute(_QUERIES[query], {"meeting_id": meeting_id})).fetchone()
+    return None if row is None else Tombstone(row[0], frozenset(row[1]))

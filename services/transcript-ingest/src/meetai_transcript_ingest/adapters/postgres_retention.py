@@ -53,8 +53,8 @@ class PostgresRetention:
         while True:
             try:
                 async with self._transaction() as connection:
-                    if not await self._is_alone(connection):
-                        return dropped, False
+                    await connection.execute(_QUERIES["wait_briefly"], {"lock_timeout": LOCK_TIMEOUT})
+                    await connection.execute(_QUERIES["lock_partitions"])
                     name = await _drop_oldest(connection, before)
             except TryLaterError as error:
                 if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
@@ -86,10 +86,6 @@ class PostgresRetention:
             }
         return {what: count for what, count in gone.items() if count}
 
-    async def _is_alone(self, connection: AsyncConnection[TupleRow]) -> bool:
-        row = await (await connection.execute(_QUERIES["lock_partitions"])).fetchone()
-        return bool(row and row[0])
-
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
         with postgres_errors_translated():
@@ -103,7 +99,6 @@ async def _drop_oldest(connection: AsyncConnection[TupleRow], before: date) -> s
     if expired is None:
         return None
     name, day = expired
-    await connection.execute(_QUERIES["wait_briefly"], {"lock_timeout": LOCK_TIMEOUT})
     await connection.execute(_QUERIES["forget_day"], {"day": day})
     await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
     return str(name)

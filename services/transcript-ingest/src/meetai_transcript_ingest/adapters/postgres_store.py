@@ -15,7 +15,7 @@ from uuid import UUID
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.errors import UniqueViolation
+from psycopg.errors import QueryCanceled, UniqueViolation
 from psycopg.rows import TupleRow
 
 from meetai_servicekit.postgres import Pool
@@ -25,7 +25,7 @@ from meetai_transcript_ingest.adapters.postgres import QUERIES, postgres_errors_
 from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.domain.erasing import Tombstone, spare
-from meetai_transcript_ingest.domain.errors import RefusedError
+from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, TryLaterError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import merge, producer_day
 from meetai_transcript_ingest.domain.tail import first_positions, lines_by_meeting, wake_for
@@ -63,11 +63,18 @@ class PostgresLineStore:
 
     async def commit(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
         """See `LineStore.commit`."""
-        with postgres_errors_translated():
-            async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
-                written = await self.write(connection, parcels, letters, commits=True)
-                await note_endings(connection, written.rooms)
-                return written.outcome
+        connected = False
+        try:
+            with postgres_errors_translated():
+                async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS), self._pool.connection() as connection:
+                    connected = True
+                    written = await self.write(connection, parcels, letters, commits=True)
+                    await note_endings(connection, written.rooms)
+                    return written.outcome
+        except TryLaterError as error:
+            if connected and isinstance(error.__cause__, TimeoutError | QueryCanceled):
+                raise TooSlowError(str(error)) from error
+            raise
 
     async def write(
         self, connection: Connection, parcels: Sequence[Parcel], letters: Sequence[DeadLetter], *, commits: bool = False

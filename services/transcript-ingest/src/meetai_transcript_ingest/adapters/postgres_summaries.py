@@ -42,7 +42,7 @@ class PostgresSummaries:
             return stored
 
     async def put(
-        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None
+        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[StoredSummary, bool]:
         """See `Summaries.put`."""
         named = {"meeting_id": meeting_id}
@@ -54,7 +54,7 @@ class PostgresSummaries:
             )
             oldest = oldest_day(summary, dict(await days.fetchall()), tombstone)
             before = await _stored(connection, "stored_summary", named)
-            check_match(before, if_match)
+            check_match(before, if_match=if_match, if_none_match=if_none_match)
             if before is not None and says(before, summary):
                 return before, False
             kept = {**named, "summary": Jsonb(summary, dumps=msgspec.json.encode), "oldest_day": oldest}

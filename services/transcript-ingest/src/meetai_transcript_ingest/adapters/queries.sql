@@ -109,8 +109,12 @@ FROM meetings
 WHERE meeting_id = :meeting_id AND erased_at IS NOT NULL;
 
 -- name: version(meeting_id)^
--- Retention takes lines without a position, and with them their producers.
-SELECT position, (SELECT count(*) FROM producers WHERE producers.meeting_id = meetings.meeting_id)
+-- Retention takes lines without a position, and with them their producers. Which of these there are, not how many: another may
+-- have come.
+SELECT position, (
+    SELECT coalesce(bit_xor(hashtextextended(producer_id::text, 0)), 0) FROM producers
+    WHERE producers.meeting_id = meetings.meeting_id
+)
 FROM meetings WHERE meeting_id = :meeting_id;
 
 -- name: lines_since(meeting_id, first_day, last_day, position, count)

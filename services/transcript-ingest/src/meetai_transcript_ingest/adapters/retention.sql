@@ -2,8 +2,8 @@
 SELECT now();
 
 -- name: lock_partitions()^
--- Who makes partitions holds the same lock; it ends with the transaction.
-SELECT pg_try_advisory_xact_lock(hashtextextended('meetai-line-partitions', 0));
+-- Who makes partitions holds the same lock, as this service itself does when it starts; it ends with the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('meetai-line-partitions', 0));
 
 -- name: wait_briefly(lock_timeout)^
 -- Dropping a partition needs the whole table for a moment, and writers queue behind whoever waits for that.

@@ -48,14 +48,20 @@ def tag_of(stored: StoredSummary) -> str:
     return f'"{hashlib.sha256(msgspec.json.encode(stored)).hexdigest()[:32]}"'
 
 
-def check_match(stored: StoredSummary | None, if_match: str | None) -> None:
-    """Hold a summary against what a writer says it replaces (RFC 9110, section 13.1.1); without that, anything will do.
+def check_match(stored: StoredSummary | None, *, if_match: str | None, if_none_match: str | None) -> None:
+    """Hold a summary against what a writer says it replaces, or doesn't; without that, anything will do.
+
+    RFC 9110, sections 13.1.1 and 13.1.2.
 
     Raises:
-        ChangedError: it is another, or there is none.
+        ChangedError: it is another, or there is none; or there is one that is not to be replaced.
     """
-    if if_match is None:
-        return
-    named = {tag.strip() for tag in if_match.split(",")}
-    if stored is None or not named & {"*", tag_of(stored)}:
+    if if_match is not None and not _is_named(stored, if_match):
         raise ChangedError("another summary is stored, or none")
+    if if_none_match is not None and _is_named(stored, if_none_match, weakly=True):
+        raise ChangedError("a summary is stored that is not to be replaced")
+
+
+def _is_named(stored: StoredSummary | None, tags: str, *, weakly: bool = False) -> bool:
+    named = {tag.strip().removeprefix("W/" if weakly else "") for tag in tags.split(",")}
+    return stored is not None and bool(named & {"*", tag_of(stored)})

@@ -28,7 +28,7 @@ class Version(Struct, frozen=True):
 
     Attributes:
         position: The last that was given; 0 for an unknown meeting. Grows with lines that come, and with an erasure.
-        producers: How many are known. Fewer once lines have expired.
+        producers: Another number when others are known: some are gone once lines have expired.
     """
 
     position: int

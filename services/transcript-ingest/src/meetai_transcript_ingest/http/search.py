@@ -75,7 +75,7 @@ def search_routes(
         description="The newest lines first. `snippet` is HTML whose only markup is `<mark>`. `next` leads on and is null on the last "
         "page; going on gives every line that is found by then and was begun before those you have, once, and a page may hold "
         "fewer hits than `limit`. Lines are found a moment after they are stored: those whose `committedAt` is before "
-        "`indexedThrough` have been looked through.",
+        "`indexedThrough` have been looked through, but for those of a transaction that was still open then, 12 s at most.",
         operation_id="SearchTranscripts",
         responses=PROBLEMS,
     )

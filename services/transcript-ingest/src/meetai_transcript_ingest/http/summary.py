@@ -40,6 +40,12 @@ IfMatch = Annotated[
     str | None,
     HeaderParameter(name="If-Match", description="The `ETag` of the summary that this one replaces; `*` for any."),
 ]
+IfNoneStored = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-None-Match", description="The `ETag` of a summary that isn't to be replaced; `*` for any."
+    ),
+]
 
 
 def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: ParticipantTokens | None) -> Router:
@@ -74,7 +80,7 @@ def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: Par
         status_code=204,
         summary="Store what a meeting came to",
         description="Replaces the one before; the same again changes nothing. 201: the meeting had none, 204: it had. The last "
-        "writer wins, but for one who says by `If-Match` what is to be replaced. The summary goes with the lines that it was "
+        "writer wins, but for one who says by `If-Match` what is to be replaced, or by `If-None-Match: *` that nothing is. The summary goes with the lines that it was "
         "made of: with the oldest of them at the end of the retention, and with an erasure.",
         operation_id="StoreSummary",
         guards=[requires_scope(keys, SUMMARISE_SCOPE)],
@@ -87,16 +93,18 @@ def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: Par
                 {
                     409: "`producerIds` names producers that this meeting doesn't have, or not any more; or none, where it has some",
                     410: "What it was made of is erased",
-                    412: "What is stored isn't what `If-Match` names",
+                    412: "What is stored isn't what `If-Match` names, or is what `If-None-Match` names",
                     413: f"More than {MAX_SUMMARY_BYTES // 1024} KiB",
                 },
             ),
         },
     )
     async def store_summary(
-        meeting_id: FromPath[str], data: MeetingSummary, if_match: IfMatch = None
+        meeting_id: FromPath[str], data: MeetingSummary, if_match: IfMatch = None, if_none_match: IfNoneStored = None
     ) -> Response[None]:
-        stored, is_new = await summaries.put(meeting_id_from_path(meeting_id), data, if_match=if_match)
+        stored, is_new = await summaries.put(
+            meeting_id_from_path(meeting_id), data, if_match=if_match, if_none_match=if_none_match
+        )
         return Response(None, status_code=201 if is_new else 204, headers={"ETag": tag_of(stored)})
 
     return Router(
@@ -114,7 +122,7 @@ def summary_routes(summaries: Summaries, *, keys: ServiceKeys, participants: Par
 
 
 def _changed(_request: Request[Any, Any, Any], _error: ChangedError) -> Response[bytes]:
-    return problem_response(412, "What is stored isn't what If-Match names.")
+    return problem_response(412, "What is stored isn't what If-Match names, or is what If-None-Match names.")
 
 
 def _erased(_request: Request[Any, Any, Any], _error: ErasedError) -> Response[bytes]:

@@ -42,6 +42,7 @@ class LineStore(Protocol):
 
         Raises:
             RefusedError: the store will never take one of the parcels or letters.
+            TooSlowError: it takes longer than a transaction may.
         """
 
     async def prepare_partitions(self, first_day: date, days: int) -> int:
@@ -160,16 +161,17 @@ class Summaries(Protocol):
         """
 
     async def put(
-        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None
+        self, meeting_id: str, summary: MeetingSummary, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[StoredSummary, bool]:
         """Keep this and nothing else; what is kept then, and whether nothing was before. Durable on return.
 
-        The same again changes nothing. `if_match`: only while the tag of what is kept is among these.
+        The same again changes nothing. `if_match`: only while the tag of what is kept is among these. `if_none_match`: only
+        while it isn't among those.
 
         Raises:
             ErasedError: what it is made of was erased.
             OtherProducersError: what it is made of isn't what this meeting has.
-            ChangedError: `if_match` isn't what is kept.
+            ChangedError: `if_match` isn't what is kept, or `if_none_match` is.
         """
 
 

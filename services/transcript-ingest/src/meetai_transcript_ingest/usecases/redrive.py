@@ -141,12 +141,14 @@ class Redrive:
         lines = [dead_line(parcel, line, "refused", detail) for parcel in parcels for line in parcel.lines]
         declared = [with_lines(parcel, ()) for parcel in parcels]
         try:
-            await self._dead_letters.rewrite(letter, declared, (*letters, *lines))
+            rewritten = await self._dead_letters.rewrite(letter, declared, (*letters, *lines))
         except RefusedError as error:  # the producer itself is refused, and with it all its lines
             await self._dead_letters.note_attempt(letter, "refused", str(error))
             self._settle(letter, tally, "stayed")
             return
         log.info("dead_letter_divided", letter=letter.summary.id, lines=len(lines))
+        if not rewritten.removed:  # it still holds lines that can't be read
+            self._settle(letter, tally, "stayed")
         entry = LetterFilter(reason="refused", entry=(letter.summary.stream, letter.summary.entry_id))
         for part in await self._dead_letters.page(entry, before=None, limit=len(lines)):
             try:

@@ -6,6 +6,7 @@ Owns the order of things: durable first, acknowledged after.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 from opentelemetry.trace import Tracer
@@ -14,9 +15,14 @@ from opentelemetry.util.types import AttributeValue
 from meetai_servicekit.patience import Patience
 from meetai_servicekit.streams import EntryStream
 from meetai_servicekit.tracing import NO_TRACING, consuming_span
-from meetai_transcript_ingest.domain.errors import RefusedError, UnstorableError
+from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, UnstorableError
 from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
 from meetai_transcript_ingest.ports import Committed, LineStore, Observer
+
+TRIES_WHOLE: Final = 2
+"""A set that is too slow is offered so often before it is divided: a server that was busy, or a lock, may be why."""
+
+_Part = tuple[Sequence[Parcel], Sequence[DeadLetter]]
 
 log = structlog.get_logger()
 
@@ -88,11 +94,32 @@ class StoreEntries:
             log.error("lines_named_lost", stream=stream.name, lines=lost)
 
     async def _store_all(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Committed:
-        """Commit; what the store refuses is halved until what is bad stands alone in a dead letter."""
+        """Commit; what the store refuses is halved until what is bad stands alone in a dead letter.
+
+        What is too slow for it is halved until it isn't, and never dies of that.
+        """
+        parts: Sequence[_Part] = ()
+        slow = 0
+
+        async def commit() -> Committed | None:
+            nonlocal parts, slow
+            try:
+                return await self._store.commit(parcels, letters)
+            except TooSlowError:
+                slow += 1
+                if slow >= TRIES_WHOLE:
+                    parts = _parts(parcels, letters)
+                if not parts:
+                    raise
+                return None
+
         try:
-            outcome = await self._patience.insist("commit", lambda: self._store.commit(parcels, letters))
+            outcome = await self._patience.insist("commit", commit)
         except RefusedError as error:
             return await self._divide(parcels, letters, str(error))
+        if outcome is None:
+            log.warning("slow_set_divided", parcels=len(parcels), letters=len(letters))
+            return await self._store_parts(parts)
         for letter in letters:
             self._observer.dead_lettered(letter.reason, 1)
         if outcome.conflicts:
@@ -100,14 +127,16 @@ class StoreEntries:
         return outcome
 
     async def _divide(self, parcels: Sequence[Parcel], letters: Sequence[DeadLetter], detail: str) -> Committed:
-        if letters and parcels:
-            return _sum(await self._store_all((), letters), await self._store_all(parcels, ()))
         if not parcels:
             raise UnstorableError(detail)
-        divided = halves(parcels)
-        if divided is not None:
-            return _sum(await self._store_all(divided[0], ()), await self._store_all(divided[1], ()))
-        return await self._bury(parcels[0], detail)
+        parts = _parts(parcels, letters)
+        return await self._store_parts(parts) if parts else await self._bury(parcels[0], detail)
+
+    async def _store_parts(self, parts: Sequence[_Part]) -> Committed:
+        outcome = Committed(lines=0)
+        for parcels, letters in parts:
+            outcome = _sum(outcome, await self._store_all(parcels, letters))
+        return outcome
 
     async def _bury(self, parcel: Parcel, detail: str) -> Committed:
         """Dead-letter what can't be divided, yet keep what it says of its producer, if the store takes that."""
@@ -123,6 +152,17 @@ class StoreEntries:
         outcome = await self._patience.insist("commit", lambda: self._store.commit((parcel,), (letter,)))
         self._observer.dead_lettered(letter.reason, 1)
         return outcome
+
+
+def _parts(parcels: Sequence[Parcel], letters: Sequence[DeadLetter]) -> Sequence[_Part]:
+    """Two smaller writes that together are this one, in its order, letters first; none where it can't be divided."""
+    if parcels and letters:
+        return ((), letters), (parcels, ())
+    if parcels:
+        divided = halves(parcels)
+        return [(half, ()) for half in divided] if divided else ()
+    middle = len(letters) // 2
+    return [((), letters[:middle]), ((), letters[middle:])] if middle else ()
 
 
 def _sum(one: Committed, other: Committed) -> Committed:

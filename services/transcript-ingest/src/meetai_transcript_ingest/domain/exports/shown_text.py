@@ -7,6 +7,7 @@ mean something else. Must not know any format's own markup.
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -41,9 +42,17 @@ def speaker_name(line: StoredLine) -> str:
     """
     mark = SCREEN_SHARE if line.source == "screen_share" else ""
     for name in (line.speaker.name, line.speaker.identity):
-        if shown := " ".join(text_lines(_BIDI_CONTROL.sub("", name))):
+        shown = " ".join(text_lines(_BIDI_CONTROL.sub("", name)))
+        if _can_be_seen(shown):
             return shown + mark
     return NAMELESS + mark
+
+
+def _can_be_seen(name: str) -> bool:
+    """Not made of spaces and invisible format characters alone."""
+    return (bool(name) and name.isascii()) or any(
+        not character.isspace() and unicodedata.category(character) != "Cf" for character in name
+    )
 
 
 def isolated(text: str) -> str:
