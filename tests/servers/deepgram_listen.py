@@ -49,6 +49,7 @@ class DeepgramServer(ProviderServer[Fault]):
         words_in: The words of some audio. May take its time: it is called in a thread.
 
     Attributes:
+        refused_languages: Connections in these are refused with 400: no model has them.
         attempts: Connections asked for.
         listened: Connections accepted.
         open: Connections that are open now.
@@ -56,6 +57,7 @@ class DeepgramServer(ProviderServer[Fault]):
 
     def __init__(self, words_in: Callable[[bytes], list[Word]]) -> None:
         super().__init__([web.get("/v1/listen", self._listen)], well="none")
+        self.refused_languages: set[str] = set()
         self.attempts = 0
         self.listened: list[Listened] = []
         self.open = 0
@@ -66,6 +68,8 @@ class DeepgramServer(ProviderServer[Fault]):
         fault = self._next_fault()
         if fault in {"401", "429", "500"} or request.headers.get("Authorization") != f"Token {KEY}":
             return web.json_response({"err_code": "REFUSED"}, status=int(fault) if fault.isdigit() else 401)
+        if request.query.get("language") in self.refused_languages:
+            return web.json_response({"err_code": "Bad Request"}, status=400)
         if fault == "hang at connect":
             await self._hang()
         socket = web.WebSocketResponse()

@@ -20,7 +20,7 @@ RATE = 24_000
 SPOKEN_SECONDS = 1.0
 PIECE_BYTES = 4_800
 
-Fault = Literal["none", "401", "429", "500", "hang", "cut", "cut midway", "garbage", "empty", "tool"]
+Fault = Literal["none", "401", "429", "500", "hang", "cut", "cut midway", "garbage", "miscoded", "empty", "tool"]
 
 
 class OpenAIServer(ProviderServer[Fault]):
@@ -114,6 +114,8 @@ def _whole(says: str, fault: Fault) -> web.Response:
     """The answer in one piece; cut midway it is what a model says that has come to its limit."""
     if fault == "garbage":
         return web.Response(text="{no json", content_type="application/json")
+    if fault == "miscoded":
+        return web.Response(body=b"no gzip", headers={"Content-Encoding": "gzip"})
     cut = fault == "cut midway"
     message = {"role": "assistant", "content": says[: len(says) // 2] if cut else says}
     choice = {"index": 0, "message": message, "finish_reason": "length" if cut else "stop"}

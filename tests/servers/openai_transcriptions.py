@@ -24,6 +24,7 @@ class TranscriptionsServer(ProviderServer[Fault]):
     """A `ProviderServer`; what it has beside that is named here.
 
     Attributes:
+        refused_languages: Requests in these are refused with 400: no model has them.
         forms: The fields, beside the file, of every request.
     """
 
@@ -31,6 +32,7 @@ class TranscriptionsServer(ProviderServer[Fault]):
         super().__init__(
             [web.post("/v1/audio/transcriptions", self._transcribe)], well="none", largest_body=32 * 1024**2
         )
+        self.refused_languages: set[str] = set()
         self.forms: list[dict[str, str]] = []
         self._words_in = words_in
 
@@ -49,6 +51,8 @@ class TranscriptionsServer(ProviderServer[Fault]):
         fault = self._next_fault()
         if fault in {"401", "429", "500"} or request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"error": {"message": "refused"}}, status=int(fault) if fault.isdigit() else 401)
+        if form.get("language") in self.refused_languages:
+            return web.json_response({"error": {"code": "unsupported_language", "param": "language"}}, status=400)
         if fault == "hang":
             await self._hang()
         if fault == "cut":

@@ -17,6 +17,7 @@ from livekit import api, rtc
 from livekit.agents.voice.room_io._output import _ParticipantTranscriptionOutput
 from msgspec import Struct
 from tests.integration.agent.agent_process import person
+from tests.integration.agent.reachable import hears
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.unit.agent.fakes import MemoryStream, RecordingMeter, no_frames
 from uuid_utils.compat import uuid7
@@ -110,10 +111,12 @@ async def caption_delays(livekit_url: str, folder: Path, *, finals: int, rounds:
     async with AsyncExitStack() as stack:
         maya = await stack.enter_async_context(person(livekit_url, MEETING, dispatches=0))
         room = await _joined(stack, livekit_url, "agent", agent=True)
-        listener = Listener(await _joined(stack, livekit_url, "listener"))
+        joined = await _joined(stack, livekit_url, "listener")
+        await hears(joined, room)
+        listener = Listener(joined)
         transcription, ear = _transcription(folder, room)
         transcription.open()
-        listening = asyncio.create_task(transcription.listen(SPEAKER, ear, no_frames()))
+        listening = asyncio.create_task(transcription.listen(lambda: SPEAKER, ear, no_frames()))
         room_io = _ParticipantTranscriptionOutput(room=room, is_delta_stream=False, participant=maya.request.user_id)
 
         async def ours(text: str) -> None:

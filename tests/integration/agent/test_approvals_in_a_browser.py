@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.agent.approval_room import RETRO, Room, livekit, room, unopened
+from tests.integration.agent.approval_room import RETRO, Room, livekit, unopened
 from tests.integration.agent.approvers import token
 from tests.servers import node
 from tests.servers.chromium import browser
 from tests.servers.page import PageServer
 from tests.waiting import until
 
-__all__ = ["livekit", "room", "unopened"]
+from meetai_agent.domain import proposal
+
+__all__ = ["livekit", "unopened"]
 
 CLIENT = {"/livekit-client.js": node.FOLDER / "node_modules/livekit-client/dist/livekit-client.umd.js"}
 DOCUMENT = Path(__file__).parents[3] / "deploy" / "docs" / "approvals.md"
@@ -58,6 +60,14 @@ class Page:
             return self._join
         self.popups.append(body)
         return self._todo[len(self.popups) - 1]
+
+
+@pytest.fixture
+async def room(unopened: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+    monkeypatch.setattr(proposal, "GRACE_SECONDS", SECONDS)
+    unopened.popup_seconds = 2 * SECONDS
+    await unopened.open()
+    return unopened
 
 
 @pytest.fixture

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+import structlog
 from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
+from tests.integration.agent.reachable import hears
 from tests.integration.token.livekit_server import API_KEY, API_SECRET
 from tests.servers.embedded import EmbeddedServer
-from tests.waiting import eventually, until
+from tests.waiting import until
 
 from meetai_agent.adapters import livekit_chat
 from meetai_agent.adapters.livekit_chat import CHAT_TOPIC, MAX_MESSAGE_CHARACTERS, MAX_WAITING, RoomChat
 
 
 class Bench:
-    """Maya, who writes and reads, and the agent's side of the chat."""
+    """Maya, who writes and reads, Ben, who writes, and the agent's side of the chat."""
 
-    def __init__(self, maya: rtc.Room, agent: rtc.Room) -> None:
+    def __init__(self, maya: rtc.Room, ben: rtc.Room, agent: rtc.Room) -> None:
         self.maya = maya
+        self.ben = ben
         self.agent = agent
         self.chat = RoomChat(agent)
         self.received: list[tuple[str, str]] = []
@@ -38,31 +40,20 @@ class Bench:
 async def bench(livekit: EmbeddedServer) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
         rooms = []
-        for identity in ("maya", "agent"):
+        for identity in ("maya", "ben", "agent"):
             grants = api.VideoGrants(room_join=True, room="standup")
             token = api.AccessToken(API_KEY, API_SECRET).with_identity(identity).with_grants(grants)
             room = rtc.Room()
             await room.connect(livekit.url, token.to_jwt())
             stack.push_async_callback(room.disconnect)
             rooms.append(room)
-        maya, agent = rooms
+        maya, ben, agent = rooms
         await hears(agent, maya)
+        await hears(agent, ben)
         await hears(maya, agent)
-        bench = Bench(maya, agent)
+        bench = Bench(maya, ben, agent)
         stack.push_async_callback(bench.chat.aclose)
         yield bench
-
-
-async def hears(listener: rtc.Room, sender: rtc.Room) -> None:
-    """Wait until what one sends reaches the other: being connected doesn't say so yet, and what comes earlier is dropped."""
-    heard = asyncio.Event()
-    listener.once("data_received", lambda _packet: heard.set())
-
-    async def has_heard() -> bool:
-        await sender.local_participant.publish_data(b"?", topic="reachable")
-        return heard.is_set()
-
-    await eventually(has_heard, seconds=30)
 
 
 def kept_by_the_sdk() -> int:
@@ -98,7 +89,7 @@ async def test_a_message_is_refused_in_words_when_it_is_too_long(bench: Bench) -
 
 async def test_a_message_that_never_ends_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds up nobody else's."""
-    monkeypatch.setattr(livekit_chat, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(livekit_chat, "READ_SECONDS", 2.0)
     writer = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
     await writer.write("I was about to")
     await bench.maya.local_participant.send_text("Hello.", topic=CHAT_TOPIC)
@@ -113,11 +104,13 @@ async def test_a_message_is_left_unread_when_too_many_come_at_once(
 ) -> None:
     """None of it is kept, and the next is read again."""
     monkeypatch.setattr(livekit_chat, "MAX_READING", 1)
-    slow = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
-    await slow.write("First")
-    await until(lambda: bench.chat._reading)
-    refused = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
-    await refused.write("Second")
+    with structlog.testing.capture_logs() as logs:
+        slow = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+        await slow.write("First")
+        await until(lambda: bench.chat._reading)
+        refused = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+        await refused.write("Second")
+        await until(lambda: any(entry["event"] == "chat_message_refused" for entry in logs))
     await slow.write(", and its end.")
     await slow.aclose()
     await until(lambda: bench.received)
@@ -126,6 +119,22 @@ async def test_a_message_is_left_unread_when_too_many_come_at_once(
     await bench.maya.local_participant.send_text("Third", topic=CHAT_TOPIC)
     await until(lambda: len(bench.received) == 2)
     assert bench.received == [("maya", "First, and its end."), ("maya", "Third")]
+
+
+async def test_others_are_read_when_one_has_begun_as_many_as_may_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes the chat from the others by never coming to an end."""
+    monkeypatch.setattr(livekit_chat, "MAX_READING", 2)
+    monkeypatch.setattr(livekit_chat, "MAX_READING_EACH", 1)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            endless = await bench.maya.local_participant.stream_text(topic=CHAT_TOPIC)
+            await endless.write("I was about to")
+        await until(lambda: any(entry["event"] == "chat_message_refused" for entry in logs))
+    await bench.ben.local_participant.send_text("Hello.", topic=CHAT_TOPIC)
+    await until(lambda: bench.received)
+    assert bench.received == [("ben", "Hello.")]
 
 
 async def test_the_oldest_messages_go_when_the_room_is_gone(bench: Bench) -> None:

@@ -22,6 +22,8 @@ from meetai_contracts.transcript import TranscriptBatch
 from meetai_local.demo.participant import SimulatedParticipant
 from meetai_local.settings import StackSettings
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
+
 
 class Place:
     """A worker that takes several jobs, with the servers it needs."""
@@ -61,10 +63,11 @@ class Meeting:
         everyone = self.maya.room.remote_participants.values()
         return [each.identity for each in everyone if each.kind == ParticipantKind.PARTICIPANT_KIND_AGENT]
 
-    async def say(self, captions: int) -> None:
-        """Say the greeting, and wait until so many finals have been captioned in all."""
+    async def say(self) -> None:
+        """Say the greeting, and wait until it has been captioned, or a beginning of it."""
+        before = sum(each.caption.final for each in self.maya.captions)
         await self.maya.say(GREETING)
-        await heard(self.maya, captions)
+        await heard(self.maya, before + 1)
 
 
 async def begun(maya: SimulatedParticipant, place: Place) -> Meeting:
@@ -98,9 +101,9 @@ async def test_one_transcribes_when_three_are_sent_at_once_and_another_later(pla
         await send_agent(place.livekit.url, "three")
         await until(lambda: sorted(place.settled(meeting)) == [*["leaving"] * 3, "serving"], 30)
         await until(lambda: meeting.agents == [serving], 30)
-        await meeting.say(captions=1)
+        await meeting.say()
     batches = await place.closed("three")
-    assert [batch.kind for batch in batches] == ["open", "lines", "close"]
+    assert list(dict.fromkeys(batch.kind for batch in batches)) == ["open", "lines", "close"]
     assert_all_kept(batches, [each.caption for each in maya.captions])
 
 
@@ -108,12 +111,12 @@ async def test_the_successor_goes_on_when_the_one_that_served_was_killed(place: 
     """Beside its ghost, as a producer of its own; what was said while the ghost was asked is heard, and no line twice."""
     async with person(place.livekit.url, "killed") as maya:
         meeting = await begun(maya, place)
-        await meeting.say(captions=1)
+        await meeting.say()
         [job] = place.agent.job_pids()
         os.kill(job, signal.SIGKILL)
         await send_agent(place.livekit.url, "killed")
         await until(lambda: len(meeting.agents) == 2, 30)
-        await meeting.say(captions=2)  # from here on the ghost is being asked, for some 4.5 s
+        await meeting.say()  # from here on the ghost is being asked, for some 4.5 s
         assert place.settled(meeting) == ["serving", "serving"]
     batches = await place.closed("killed", producers=2)
     assert len({batch.producer_id for batch in batches}) == 2
@@ -132,6 +135,6 @@ async def test_the_one_that_served_stays_when_it_was_frozen_while_another_took_i
         os.kill(job, signal.SIGCONT)
         await until(lambda: place.settled(meeting) == ["serving", "serving", "leaving"], 30)
         await until(lambda: meeting.agents == [first], 30)
-        await meeting.say(captions=1)
+        await meeting.say()
     batches = await place.closed("frozen", producers=2)
     assert_all_kept(batches, [each.caption for each in maya.captions if each.caption.final])

@@ -122,7 +122,7 @@ async def test_captions_go_on_and_every_line_is_stored_once_in_order_when_redis_
         nonlocal said
         said += count
         words = [FinalWords(f"s{said}", f"words {n}", n, n + 1) for n in range(count)]
-        await transcription.listen(MAYA, ScriptedEar(words), no_frames())
+        await transcription.listen(lambda: MAYA, ScriptedEar(words), no_frames())
         assert len(captions.published) == said
 
     async def fail(beyond: int) -> None:

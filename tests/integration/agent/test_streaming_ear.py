@@ -33,6 +33,7 @@ LINES = load_script().lines[:3]
 REFERENCE = SpokenReference([(load_recording(line.wav).pcm, line.text) for line in LINES])
 TOLERANCE_MS = 400
 SOON = Backoff(first_seconds=0.1, limit_seconds=0.3)
+LONG = Backoff(first_seconds=30.0, limit_seconds=30.0)
 ANSWER_SECONDS = 10.0
 
 
@@ -154,6 +155,39 @@ async def test_no_word_is_lost_or_doubled_when_a_request_fails(
     assert_exact(finals(heard), audio)
     assert {each.language for each in finals(heard)} == {"de-CH"}
     assert {(form["model"], form["language"]) for form in openai.forms} == {("whisper-large", "de")}
+
+
+async def test_words_are_heard_without_the_language_when_a_stream_in_it_is_refused(deepgram: DeepgramServer) -> None:
+    """Any tag may be in the metadata: it is refused once, and nobody waits for it; the lines don't say that they are in it."""
+    deepgram.refused_languages = {"nb-NO"}
+    audio, meter = Audio(REFERENCE.pcm), RecordingMeter()
+    async with by_deepgram(deepgram) as recognisers:
+        recognisers[0]._rest = LONG
+        heard = await all_heard(ear_of(audio, recognisers, language=lambda: "nb-NO", meter=meter), audio)
+    assert_exact(finals(heard), audio)
+    assert {each.language for each in finals(heard)} == {None}
+    assert len(deepgram.listened) > 1
+    assert {each.query["language"] for each in deepgram.listened} == {"multi"}
+    assert deepgram.attempts == len(deepgram.listened) + 1
+    assert not meter.counts["recogniser_failed:deepgram/nova-3"]
+
+
+async def test_words_are_heard_without_the_language_when_a_request_in_it_is_refused(
+    openai: TranscriptionsServer,
+) -> None:
+    """The plugin remembers the language of the request before, and is made to forget it."""
+    openai.refused_languages = {"nb"}
+    audio, meter = Audio(REFERENCE.pcm), RecordingMeter()
+    async with by_openai(openai) as recognisers:
+        recognisers[0]._rest = LONG
+        heard = await all_heard(ear_of(audio, recognisers, language=lambda: "nb-NO", meter=meter), audio)
+    assert_exact(finals(heard), audio)
+    assert {each.language for each in finals(heard)} == {None}
+    first, *others = [form.get("language") for form in openai.forms]
+    assert first == "nb"
+    assert len(others) > 1
+    assert set(others) == {None}
+    assert not meter.counts["recogniser_failed:openai/whisper-large"]
 
 
 @pytest.mark.parametrize("fault", ["401", "500", "cut after an interim"])

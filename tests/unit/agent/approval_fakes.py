@@ -155,10 +155,13 @@ class MemoryEvents:
         self.attempts: list[bytes] = []
         self.failing = False
         self.cut_replies = 0
+        self.held: asyncio.Event | None = None
 
     async def append(self, event: bytes) -> None:
         self.attempts.append(event)
         await asyncio.sleep(0)
+        if self.held is not None:
+            await self.held.wait()
         if self.failing:
             raise StreamUnavailableError("ConnectionError")
         self.appended.append(event)

@@ -115,3 +115,20 @@ def test_a_text_is_meant_for_somebody_else_when_it_opens_with_their_name() -> No
         assert opens_with_name(text, ["Ada", "Ben"])
     for text in ("Adage", "can you, Ada?", "Ada and I agree", ""):
         assert not opens_with_name(text, ["Ada", ""])
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("mark", ["'", "\u2019", "-", "a-", "'a"])
+def test_a_line_of_nothing_but_marks_is_looked_at_once(mark: str) -> None:
+    """Not from each of them anew, which shows in eight times what a line may have."""
+    line = mark * (8 * 16_384 // len(mark))
+    assert address(line, "Minutes") is Address.NONE
+    assert names_in(line, {"Minutes"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("Ask O'Brien.", {"O'Brien"}), ("'Ada' said so", {"Ada"}), ("Anne-Marie, please", {"Anne-Marie"})],
+)
+def test_names_keep_what_is_within_them(text: str, names: set[str]) -> None:
+    assert names_in(text, names | {"Ben"}) == names

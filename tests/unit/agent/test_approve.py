@@ -8,7 +8,7 @@ import json
 import pytest
 from tests.unit.agent.approval_bench import bench, popup
 from tests.unit.agent.approval_fakes import ApprovalBench
-from tests.waiting import until
+from tests.waiting import settle, until
 
 from meetai_agent.domain.errors import (
     ApproverUnreachableError,
@@ -109,7 +109,7 @@ async def test_it_expires_when_nobody_answers_in_time(bench: ApprovalBench) -> N
     waiting = bench.propose("ada", "10:pens")
     shown = await popup(bench)
     bench.pass_seconds(119.9)
-    await asyncio.sleep(0)
+    await settle()
     assert not waiting.done()
     bench.clock.now += 0.1
     shown.answer("approved")
@@ -123,7 +123,7 @@ async def test_the_popup_is_shown_again_when_the_person_reloads(bench: ApprovalB
     first = await popup(bench)
     bench.clock.now += 30
     bench.participants.leave("ada")
-    await asyncio.sleep(0)
+    await settle()
     bench.pass_seconds(10)
     assert len(bench.popups.shown["ada"]) == 1
     bench.participants.join("ada")
@@ -140,9 +140,9 @@ async def test_it_expires_when_the_person_stays_away(bench: ApprovalBench) -> No
     waiting = bench.propose("ada", "10:pens")
     await popup(bench)
     bench.participants.leave("ada")
-    await asyncio.sleep(0)
+    await settle()
     bench.pass_seconds(19.9)
-    await asyncio.sleep(0)
+    await settle()
     assert not waiting.done()
     bench.pass_seconds(0.1)
     assert (await waiting).reason == "approver_left"
@@ -167,7 +167,7 @@ async def test_it_is_asked_again_a_few_times_when_no_usable_answer_comes_back(
     waiting = bench.propose("ada", "10:pens")
     for number in range(1, MAX_FAILURES + 1):
         spoil(await popup(bench, number=number))
-        await asyncio.sleep(0.01)
+        await settle()
         assert len(bench.popups.shown["ada"]) == number
         bench.pass_seconds(RETRY_SECONDS)
     end = await waiting
@@ -179,7 +179,7 @@ async def test_an_answer_counts_when_rubbish_came_before_it(bench: ApprovalBench
     """The second popup is the same popup."""
     waiting = bench.propose("ada", "10:pens")
     (await popup(bench)).back.set_result("")
-    await asyncio.sleep(0.01)
+    await settle()
     bench.pass_seconds(RETRY_SECONDS)
     (await popup(bench, number=2)).answer("approved")
     assert (await waiting).outcome == "approved"
@@ -190,7 +190,7 @@ async def test_calls_are_bounded_when_a_person_is_never_reached(bench: ApprovalB
     waiting = bench.propose("ada", "10:pens")
     for number in range(1, MAX_CALLS + 1):
         (await popup(bench, number=number)).fail(ApproverUnreachableError("RPC 1501"))
-        await asyncio.sleep(0.01)
+        await settle()
         bench.pass_seconds(RETRY_SECONDS)
     end = await waiting
     assert (end.outcome, end.reason) == ("expired", "unreachable")

@@ -137,7 +137,7 @@ class BufferMachine(RuleBasedStateMachine):
         """A batch of lines is sent when it is due, not earlier."""
         if batch.kind != "lines" or self.closing or self.lost or self.spool.kept:
             return
-        old = self.now - self.added_at.get(batch.first_seq, -FLUSH_SECONDS) >= FLUSH_SECONDS
+        old = self.now - self.added_at.get(batch.first_seq, -FLUSH_SECONDS) >= FLUSH_SECONDS - 1e-9
         assert old or self.buffer.ram_lines >= FLUSH_LINES
 
     def _check_wait(self, seconds: float | None) -> None:

@@ -69,7 +69,7 @@ class ProposalMachine(RuleBasedStateMachine):
             self.stay, self.away_since = None, self.now
         self.proposal.stays(None, self.now)
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 19.9, 20.0, 60.0, 119.0, 121.0]))
+    @rule(seconds=st.sampled_from([0.125, 1.0, 5.0, 19.875, 20.0, 60.0, 119.0, 121.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
 

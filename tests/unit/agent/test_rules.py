@@ -157,3 +157,30 @@ def test_there_is_an_answer_whatever_is_proposed(words: list[str]) -> None:
     answer = asked(" ".join(["propose a meeting at ten", *words]), tools=(PROPOSE_TOOL,))
     if isinstance(answer, ToolRequest):
         assert answer.arguments["end"] > answer.arguments["start"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "propose a meeting at 10 with" + " " * 3_700 + "x" * 250,
+        "propose a meeting at 10 called" + " " * 3_700 + "x" * 250,
+        "propose a meeting at 10" + " " * 3_900 + "x",
+        "propose a meeting at 10 " + "with " * 790,
+        "propose a meeting at 10 " + "ask ben " * 480,
+        "propose a meeting at 10" + ", and" * 790,
+        "repeat " + "'" * 3_990,
+        "repeat " + "a-" * 1_990,
+        "what did " * 440,
+    ],
+)
+def test_an_answer_comes_soon_when_somebody_writes_to_be_a_nuisance(text: str) -> None:
+    """Rules run where everybody is heard: what takes them minutes would take the meeting with it."""
+    assert asked(text, tools=(PROPOSE_TOOL,))
+
+
+def test_a_meeting_is_proposed_when_the_request_is_spread_over_lines() -> None:
+    """As chat may be."""
+    proposed = asked("Propose a meeting\n  tomorrow at ten\n called  launch  review", tools=(PROPOSE_TOOL,))
+    assert isinstance(proposed, ToolRequest)
+    assert proposed.arguments["title"] == "Launch review"

@@ -249,6 +249,18 @@ async def test_someone_is_heard_when_their_name_cannot_be_stored(bench: Bench, n
     assert [identity for identity, _ in await bench.said()] == ["maya", "maya"]
 
 
+async def test_lines_follow_a_changed_name_when_the_microphone_is_open_already(bench: Bench) -> None:
+    """What was said before keeps the name of then. The SDK writes the new one into the same object."""
+    maya = Someone("maya", name="Maya")
+    bench.room.join(maya)
+    bench.start()
+    bench.microphones[0][1].pick_up()
+    await until(lambda: bench.captions.published)
+    maya.name = "Maya Ng"
+    assert [line.speaker.name for line in await bench.stored()] == ["Maya", "Maya Ng"]
+    assert [caption.speaker.name for caption in bench.captions.published] == ["Maya", "Maya Ng"]
+
+
 async def test_the_session_ends_when_a_recogniser_does_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up after its time; what was recognised is stored, what wasn't is named lost, and the producer closed."""
     monkeypatch.setattr(session_module, "RECOGNISE_SECONDS", 0.05)

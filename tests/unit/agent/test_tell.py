@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -100,6 +101,21 @@ async def test_the_worker_tells_what_a_job_could_not(bench: Bench, monkeypatch: 
     assert await bench.retelling.sweep() == 2
     assert bench.ids() == ["id-1", "id-2"]
     assert list(bench.disk.kept) == [UUID(int=3)]
+
+
+async def test_the_last_look_waits_when_a_sweep_is_under_way(bench: Bench) -> None:
+    """A worker that ends goes on with what it had begun."""
+    bench.outbox.keep(UUID(int=1), encode_json(event(1)))
+    bench.outbox.release()
+    bench.stream.held = asyncio.Event()
+    under_way = asyncio.create_task(bench.retelling.sweep())
+    await until(lambda: len(bench.stream.attempts) > 0)
+    last = asyncio.create_task(bench.retelling.sweep())
+    await asyncio.wait({last}, timeout=0.2)
+    assert not last.done()
+    bench.stream.held.set()
+    assert (await under_way, await last) == (1, 0)
+    assert bench.ids() == ["id-1"]
 
 
 async def test_a_promise_is_told_in_its_time_when_its_job_was_killed(bench: Bench) -> None:

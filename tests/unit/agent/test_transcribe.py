@@ -60,7 +60,7 @@ class Bench:
         )
 
     async def hear(self, *heard: Heard) -> None:
-        await self.transcription.listen(MAYA, ScriptedEar(heard), no_frames())
+        await self.transcription.listen(lambda: MAYA, ScriptedEar(heard), no_frames())
 
     def stored(self) -> list[TranscriptLine]:
         return lines_of(decoded(self.stream.batches()))
@@ -117,6 +117,17 @@ async def test_the_caption_has_the_lines_id_when_it_is_final(bench: Bench) -> No
     assert (final.final, final.id, final.text) == (True, line.id, line.text)
     assert (final.started_ms, final.ended_ms) == (line.started_ms, line.ended_ms) == (1_000, 2_000)
     assert (line.speaker, line.language, line.confidence) == (MAYA, "en", 0.9)
+
+
+async def test_a_line_has_the_name_of_its_time_when_its_speaker_has_changed_theirs(bench: Bench) -> None:
+    """Interims and their final have the one that the line began with; the next line has the new one."""
+    bench.transcription.open()
+    names = iter(["Maya in the lobby", "Maya", "Maya Ng"])
+    ear = ScriptedEar([InterimWords("s1", "Good", 1_000), InterimWords("s1", "Good mor", 1_000), FIRST, SECOND])
+    await bench.transcription.listen(lambda: Speaker("maya", next(names), "human"), ear, no_frames())
+    assert await bench.transcription.close()
+    assert [line.speaker.name for line in bench.stored()] == ["Maya", "Maya Ng"]
+    assert [caption.speaker.name for caption in bench.captions.published] == ["Maya", "Maya", "Maya", "Maya Ng"]
 
 
 async def test_captions_go_on_when_the_stream_hangs(bench: Bench) -> None:
@@ -199,7 +210,8 @@ async def test_what_was_shown_is_kept_when_an_ear_is_cut_short(bench: Bench, han
 
     async def cut_short(*heard: Heard) -> None:
         shown = len(bench.captions.published) + len(heard)
-        listening = asyncio.create_task(bench.transcription.listen(MAYA, BreakingEar(*heard, hang=hang), no_frames()))
+        ear = BreakingEar(*heard, hang=hang)
+        listening = asyncio.create_task(bench.transcription.listen(lambda: MAYA, ear, no_frames()))
         await until(lambda: len(bench.captions.published) >= shown)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -246,7 +258,7 @@ async def test_the_microphone_is_closed_when_a_listener_fails(bench: Bench) -> N
 
     bench.spool.append = full  # type: ignore[method-assign]  # what can't happen, happens
     with pytest.raises(RuntimeError):
-        await bench.transcription.listen(MAYA, Ear(), no_frames())
+        await bench.transcription.listen(lambda: MAYA, Ear(), no_frames())
     assert closed == ["ear"]
 
 

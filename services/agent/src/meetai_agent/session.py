@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -130,7 +131,8 @@ class MeetingSession:
         log.info("participant_heard", **who)
         try:
             transcription = await asyncio.shield(self._transcription)
-            await transcription.listen(_speaker(participant), self._new_ear(), microphone.frames(), source)
+            speaker = partial(_speaker, participant)
+            await transcription.listen(speaker, self._new_ear(), microphone.frames(), source)
         except Exception:
             log.exception("listening_failed", **who)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._listen_again_to, participant, source)
@@ -145,6 +147,6 @@ class MeetingSession:
 
 
 def _speaker(participant: rtc.RemoteParticipant) -> Speaker:
-    """The participant as a line names them. A display name can be anything; the part of it that can be stored is kept."""
+    """The participant as a line names them now. A display name can be anything; the part of it that can be stored is kept."""
     name = clean_text(participant.name).encode()[:MAX_SPEAKER_BYTES].decode(errors="ignore")
     return Speaker(identity=participant.identity, name=name, kind="human")

@@ -20,6 +20,8 @@ CHAT_TOPIC: Final = "lk.chat"
 MAX_MESSAGE_CHARACTERS: Final = 4_000
 MAX_READING: Final = 16
 """Messages that are being received at once; a person types one."""
+MAX_READING_EACH: Final = 8
+"""Of one sender, so that nobody takes the chat from the others."""
 READ_SECONDS: Final = 10.0
 MAX_WAITING: Final = 32
 SEND_SECONDS: Final = 5.0
@@ -36,7 +38,7 @@ class RoomChat:
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
         self._on_message: OnMessage | None = None
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: dict[asyncio.Task[None], str] = {}
         self._latest: dict[str, asyncio.Task[None]] = {}
         self._waiting: deque[str] = deque(maxlen=MAX_WAITING)
         self._added = asyncio.Event()
@@ -62,17 +64,18 @@ class RoomChat:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _arrived(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        if len(self._reading) >= MAX_READING:
+        of_theirs = sum(sender == identity for sender in self._reading.values())
+        if len(self._reading) >= MAX_READING or of_theirs >= MAX_READING_EACH:
             log.warning("chat_message_refused", identity=identity)
             reader.close()
             return
         reading = self._read(reader, identity, before=self._latest.get(identity))
         task = self._latest[identity] = asyncio.create_task(reading, name="chat-read")
-        self._reading.add(task)
+        self._reading[task] = identity
         task.add_done_callback(partial(self._forget, identity))
 
     def _forget(self, identity: str, task: asyncio.Task[None]) -> None:
-        self._reading.discard(task)
+        del self._reading[task]
         if self._latest.get(identity) is task:
             del self._latest[identity]
 

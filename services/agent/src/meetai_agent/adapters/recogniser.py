@@ -1,7 +1,8 @@
 """One provider's recogniser: an utterance in, words out, or an error.
 
-Owns a single attempt, and how long to leave the provider alone after it has failed. The framework's own retries are off: they
-forget the audio that the failed stream had taken (stt/stt.py at 1.8.9), while here the next attempt starts where finals ended.
+Owns a single attempt, in the meeting's language or without where the provider refuses that, and how long to leave the provider
+alone after it has failed. The framework's own retries are off: they forget the audio that the failed stream had taken
+(stt/stt.py at 1.8.9), while here the next attempt starts where finals ended.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ ANSWER_SECONDS: Final = 10.0
 """After the last audio, beside the length of what was sent again. Providers take a second or two."""
 REST: Final = Backoff(first_seconds=0.5, limit_seconds=30.0)
 BYTES_A_SECOND: Final = SAMPLE_RATE_HZ * SAMPLE_BYTES
+BAD_REQUEST: Final = frozenset({400, 422})
+"""How a provider refuses what it is asked: OpenAI and Deepgram with 400, servers of OpenAI's API that are made with FastAPI with 422."""
 
 log = structlog.get_logger()
 
@@ -60,6 +63,7 @@ class Recogniser:
         self._rest = rest
         self._failures = 0
         self._resting_until = 0.0
+        self._refused_language: str | None = None
 
     @property
     def resting_seconds(self) -> float:
@@ -78,9 +82,7 @@ class Recogniser:
             RecogniserFailedError: it broke off; what it had said before stays said.
         """
         try:
-            engine = self._engine = self._engine or self._make()
-            attempt = self._streamed if engine.capabilities.streaming else self._whole
-            async with aclosing(attempt(engine, utterance, language)) as hearing:
+            async with aclosing(self._with_or_without(utterance, language)) as hearing:
                 async for heard in hearing:
                     yield heard
         except Exception as error:  # whatever a provider's client raises: the utterance isn't lost by it
@@ -106,12 +108,35 @@ class Recogniser:
             failures=self._failures,
         )
 
+    async def _with_or_without(self, utterance: Utterance, language: str | None) -> AsyncGenerator[Heard, None]:
+        """In the language; at once without it when the request is refused. Any tag may be asked for, and no provider knows all.
+
+        Only words, or silence, without the language prove that the refusal was for it.
+        """
+        engine = self._engine = self._engine or self._make()
+        attempt = self._streamed if engine.capabilities.streaming else self._whole
+        asked = None if language == self._refused_language else language
+        while True:
+            try:
+                async with aclosing(attempt(engine, utterance, asked)) as hearing:
+                    async for heard in hearing:
+                        yield heard
+                break
+            except Exception as error:
+                if asked is None or not _is_refusal(error):
+                    raise
+                asked = None
+        if language not in {asked, self._refused_language}:
+            self._refused_language = language
+            log.warning("language_refused", recogniser=self.name, language=language)
+
     async def _whole(
         self, engine: stt.STT[Any], utterance: Utterance, language: str | None
     ) -> AsyncGenerator[FinalWords, None]:
         await utterance.finish()
         async with asyncio.timeout(self._answer_seconds):
-            event = await engine.recognize(utterance.rest(), language=language or NOT_GIVEN, conn_options=CONNECT)
+            # Not NOT_GIVEN: the OpenAI plugin (1.8.9) would ask in the language of the request before.
+            event = await engine.recognize(utterance.rest(), language=language or "", conn_options=CONNECT)
         best = event.alternatives[0] if event.alternatives else None
         if best is not None and best.text.strip():
             spoken, confidence = _spoken(best) or language, _confidence(best)
@@ -160,6 +185,11 @@ class Recogniser:
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the request itself is bad, for a provider or, by `ValueError`, a local recogniser. An outage is none."""
+    return isinstance(error, ValueError) or (isinstance(error, APIStatusError) and error.status_code in BAD_REQUEST)
 
 
 async def _anext(stream: stt.RecognizeStream) -> stt.SpeechEvent | None:

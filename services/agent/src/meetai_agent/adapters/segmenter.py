@@ -25,6 +25,9 @@ from meetai_agent.ports import Clock, OnVoice
 MAX_UTTERANCE_SAMPLES: Final = int(MAX_UTTERANCE_SECONDS * SAMPLE_RATE_HZ)
 SILENCE_SECONDS: Final = 1.0
 """Silence put after the last frame, and where frames stay away so long, so that speech cut off there ends like any other."""
+SILENCE_LOOKS: Final = 10
+"""So many looks, one after another, find no frame in that time. A loop that stood still looks once, however long it stood, and
+the frames that came meanwhile take a few more turns of it to get here: the SDK's queue, its task, its ring, ours."""
 MAX_LAG_SECONDS: Final = 60.0
 """A detector that is further behind than this gets no more audio until it has caught up: 2 MB a participant."""
 SPEAKING_SECONDS: Final = 0.5
@@ -46,21 +49,17 @@ class Segmenter:
         self._examined = 0
         self._overrun: Utterance | None = None
         self._voiced_seconds = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def push(self, frames: AsyncGenerator[rtc.AudioFrame, None]) -> None:
         """Give the frames to the detector until they end."""
-        loop = asyncio.get_running_loop()
-        silence: asyncio.TimerHandle | None = None
         try:
             async with aclosing(frames):
                 async for frame in frames:
-                    if silence is not None:
-                        silence.cancel()
                     self._examine(frame)
-                    silence = loop.call_later(SILENCE_SECONDS, self._examine_silence)
+                    self._look_for_silence()
         finally:
-            if silence is not None:
-                silence.cancel()
+            self._look_no_more()
             self._finish_overrun()
             self._activity.push_frame(_silence())
             self._activity.end_input()
@@ -122,6 +121,19 @@ class Segmenter:
         self._pushed += frame.samples_per_channel
         self._position.pushed(frame.samples_per_channel, arrived_ms)
         self._activity.push_frame(frame)
+
+    def _look_for_silence(self, looks: int = SILENCE_LOOKS) -> None:
+        """Look so often whether a frame has come: the next one begins this anew."""
+        self._look_no_more()
+        if looks > 0:
+            loop = asyncio.get_running_loop()
+            self._next_look = loop.call_later(SILENCE_SECONDS / SILENCE_LOOKS, self._look_for_silence, looks - 1)
+        else:
+            self._examine_silence()
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
 
     def _examine_silence(self) -> None:
         """No frame has come for so long: an unpublished microphone. What was said before is over."""

@@ -24,7 +24,9 @@ MIN_FUZZY_LETTERS: Final = 5
 MAX_NAME_TOKENS: Final = 4
 MAX_SENTENCE_TOKENS: Final = 200
 """Of a longer sentence the middle isn't looked at: a line may have 16 KiB, and nobody calls out a name in there."""
-_TOKENS: Final = re.compile("[\\w'\u2019-]*\\w|[^\\w\\s]")
+_TOKENS: Final = re.compile("['\u2019-]{0,4}\\w+(?:['\u2019-]+\\w+)*|[^\\w\\s]")
+"""Words with what is within and just before them, else marks by themselves. Bounded at the front: a line of nothing but such marks
+would be looked at anew from each of them."""
 _SENTENCE_ENDS: Final = frozenset(".!?\u2026\u3002\uff01\uff1f")
 _PAUSES: Final = frozenset(",;:-\u2013\u2014\u3001\uff0c\u061b\u060c") | _SENTENCE_ENDS
 

@@ -15,6 +15,9 @@ from meetai_agent.domain.briefing import Question
 
 PROPOSE_TOOL: Final = "propose_calendar_event"
 DEFAULT_LENGTH: Final = timedelta(minutes=30)
+MAX_REQUEST_CHARACTERS: Final = 500
+"""Of a longer text the rest isn't looked at. Nobody asks for a meeting in so many words, and the rules below may look at each of them
+from each of the others."""
 
 _ASKED: Final = re.compile(
     r"\b(?:propose|schedule|set up|plan|book|suggest)\b.{0,40}?\b(?:meeting|call|event|appointment)\b", re.IGNORECASE
@@ -58,10 +61,11 @@ def proposal_in(question: Question, *, now: datetime) -> str | ToolRequest | Non
 
     The approver is whoever asks, unless somebody else is named: "and ask Ben to approve it".
     """
-    if not _ASKED.search(question.text):
+    asked = " ".join(question.text.split())[:MAX_REQUEST_CHARACTERS]
+    if not _ASKED.search(asked):
         return None
-    named = _APPROVER.search(question.text)
-    text = _APPROVER.sub("", question.text)
+    named = _APPROVER.search(asked)
+    text = _APPROVER.sub("", asked)
     at = _time_in(text)
     if at is None:
         return "At what time? Please ask again with a time, such as tomorrow at ten."

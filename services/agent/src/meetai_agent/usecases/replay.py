@@ -45,6 +45,7 @@ class Replay:
         self._meter = meter
         self._random = random
         self._tracer = tracer
+        self._sweeping = asyncio.Lock()
 
     async def run(self) -> None:
         """Look for dead spools until cancelled."""
@@ -53,13 +54,17 @@ class Replay:
             await asyncio.sleep(SCAN_SECONDS)
 
     async def sweep(self) -> int:
-        """Deliver every spool that is dead now; returns how many. Cancelling leaves the undelivered where they are."""
-        claimed = await asyncio.to_thread(self._spools.claim)
-        gate = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for spool in claimed:
-                group.create_task(self._deliver(spool, gate), name=f"replay-{spool.producer.id}")
-        return len(claimed)
+        """Deliver every spool that is dead now; returns how many. Cancelling leaves the undelivered where they are.
+
+        Waits for a sweep that is under way: nobody else may claim what it delivers.
+        """
+        async with self._sweeping:
+            claimed = await asyncio.to_thread(self._spools.claim)
+            gate = asyncio.Semaphore(AT_ONCE)
+            async with asyncio.TaskGroup() as group:
+                for spool in claimed:
+                    group.create_task(self._deliver(spool, gate), name=f"replay-{spool.producer.id}")
+            return len(claimed)
 
     async def _deliver(self, spool: DeadSpool, gate: asyncio.Semaphore) -> None:
         try:

@@ -30,6 +30,7 @@ class Retelling:
         self._stream = stream
         self._clock = clock
         self._meter = meter
+        self._sweeping = asyncio.Lock()
 
     async def run(self) -> None:
         """Look for dead jobs' events until cancelled."""
@@ -38,7 +39,14 @@ class Retelling:
             await asyncio.sleep(SCAN_SECONDS)
 
     async def sweep(self) -> int:
-        """Tell what is due now; returns how many events were. Stops at the first that the stream doesn't confirm."""
+        """Tell what is due now; returns how many events were. Stops at the first that the stream doesn't confirm.
+
+        Waits for a sweep that is under way: nobody else may claim what it tells.
+        """
+        async with self._sweeping:
+            return await self._tell_due()
+
+    async def _tell_due(self) -> int:
         told = 0
         claimed = await asyncio.to_thread(self._dead.claim)
         try:

@@ -7,7 +7,7 @@ wait, because a process can be killed at any await (DESIGN, invariant 1).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Final
@@ -65,7 +65,11 @@ class Transcription:
         self._delivering = asyncio.create_task(self._delivery.run(), name="delivery")
 
     async def listen(
-        self, speaker: Speaker, ear: Ear, frames: AsyncGenerator[rtc.AudioFrame, None], source: Source = "microphone"
+        self,
+        speaker: Callable[[], Speaker],
+        ear: Ear,
+        frames: AsyncGenerator[rtc.AudioFrame, None],
+        source: Source = "microphone",
     ) -> None:
         """Transcribe one participant's microphone, or the sound of their screen, until its frames end.
 
@@ -73,16 +77,22 @@ class Transcription:
 
         When that is cut short, by a fault or because it takes too long at the end, the last words that were shown as
         interim are kept as final, and a number is named lost: nobody here knows what the ear still had.
+
+        `speaker` is asked as each line begins, because people change their names in the middle of a meeting; a line's
+        interims and its final have one name.
         """
-        on_voice = partial(self._tell_voice, speaker.identity) if source == "microphone" else _tell_nobody
+        who = speaker()
+        on_voice = partial(self._tell_voice, who.identity) if source == "microphone" else _tell_nobody
         pending: InterimWords | None = None
         try:
             async with aclosing(ear.listen(frames, on_voice)) as hearing:
                 async for heard in hearing:
+                    if pending is None:
+                        who = speaker()
                     pending = heard if isinstance(heard, InterimWords) else None
-                    self._take(speaker, heard, source)
+                    self._take(who, heard, source)
         except (Exception, asyncio.CancelledError):
-            self._cut_short(speaker, pending, source)
+            self._cut_short(who, pending, source)
             raise
         finally:
             on_voice("paused")
