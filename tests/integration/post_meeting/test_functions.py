@@ -28,7 +28,7 @@ from meetai_post_meeting.app import create_app
 from meetai_post_meeting.settings import PostMeetingSettings
 from meetai_servicekit.auth import new_service_key
 from meetai_servicekit.postgres import migrate
-from meetai_servicekit.secret import Secret
+from meetai_servicekit.settings import load
 from meetai_transcript_ingest.adapters.postgres import MIGRATIONS, SCHEMA
 
 WAIT_SECONDS = 60
@@ -195,11 +195,12 @@ def test_summary_is_stored_when_the_store_was_away(world: World) -> None:
     assert world.ask(producer.meeting_id, "summary").json()["decisions"] == ["We agreed to ship on Friday."]
 
 
-async def test_call_is_refused_when_its_signature_is_not_inngests() -> None:
-    """In production nobody else may start a run."""
-    settings = PostMeetingSettings(
-        transcript_ingest_url="http://127.0.0.1:1", service_key=Secret(KEY), inngest_signing_key=Secret(SIGNING_KEY)
-    )
+@pytest.mark.parametrize("dev", ["", "0", "false"])
+async def test_call_is_refused_when_its_signature_is_not_inngests(dev: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In production nobody else may start a run; a dev server that is switched off is production."""
+    monkeypatch.setenv("INNGEST_DEV", dev)  # the SDK reads it as well
+    environ = {"TRANSCRIPT_INGEST_URL": "http://127.0.0.1:1", "SERVICE_KEY": KEY, "INNGEST_SIGNING_KEY": SIGNING_KEY}
+    settings = load(PostMeetingSettings, {**environ, "INNGEST_DEV": dev})
     event = {"name": COMPLETED, "id": "1", "data": {"meetingId": 7}, "ts": 1}
     context = {"attempt": 0, "disable_immediate_execution": False, "run_id": "r", "stack": {"stack": []}}
     body = json.dumps({"ctx": context, "event": event, "events": [event], "steps": {}, "use_api": False}).encode()

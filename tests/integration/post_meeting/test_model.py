@@ -76,7 +76,7 @@ async def test_model_is_asked_again_when_it_fails_once(openai: OpenAIServer, fau
 
 @pytest.mark.parametrize(
     ("fault", "calls"),
-    [("401", 1), ("500", 2), ("hang", 2), ("cut", 2), ("garbage", 1), ("empty", 1), ("cut midway", 1)],
+    [("401", 1), ("500", 2), ("hang", 2), ("cut", 2), ("miscoded", 2), ("garbage", 1), ("empty", 1), ("cut midway", 1)],
 )
 async def test_model_is_given_up_when_it_goes_on_failing(openai: OpenAIServer, fault: Fault, calls: int) -> None:
     """After two tries of bounded length; what won't change isn't asked for again."""

@@ -31,6 +31,17 @@ def test_speaker_without_a_name_is_called_by_their_identity() -> None:
     assert merge([nameless])[0].speaker == "ann"
 
 
+def test_summary_is_written_when_a_speaker_has_neither_name_nor_identity() -> None:
+    """A participant's identity may be blank as well; what they promise, and who is asked, is still said."""
+    said = merge([line(1, " ", 0, "I will call the printers."), line(2, "\t", 5, "Ben, can you send the plan?")])
+    assert [turn.speaker for turn in said] == ["Unknown speaker", "Unknown speaker"]
+    summary = extractive.summarise(said, (PRODUCER,))
+    assert [(item.owner, item.text) for item in summary.action_items] == [
+        ("Unknown speaker", "I will call the printers."),
+        (None, "Ben, can you send the plan?"),
+    ]
+
+
 def test_summary_says_who_decided_what_and_who_is_to_do_it() -> None:
     """Of people's own words; what an agent promised is nobody's action item."""
     summary = extractive.summarise(merge(lines()), (PRODUCER,))
@@ -68,7 +79,7 @@ def test_summary_says_so_when_nobody_spoke() -> None:
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
-LINES = st.lists(st.tuples(st.sampled_from(["Ann", "Ben", "\u202eEve"]), st.floats(0, 9e6), TEXTS), max_size=30)
+LINES = st.lists(st.tuples(st.sampled_from(["Ann", "Ben", "\u202eEve", " "]), st.floats(0, 9e6), TEXTS), max_size=30)
 
 
 @given(LINES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import httpx
@@ -22,17 +22,23 @@ BY_MODEL = MeetingSummary("A launch.", "model/m", (PRODUCER,))
 
 
 class Ingest:
-    """transcript-ingest's three routes, for one meeting. `fails` is the status of the route that it names."""
+    """transcript-ingest's three routes, for one meeting.
 
-    def __init__(self, *, empty: bool = False, fails: tuple[str, int] = ("", 0)) -> None:
+    `fails` is the status of the route that it names, `miscoded` the route whose body isn't what its Content-Encoding says.
+    """
+
+    def __init__(self, *, empty: bool = False, fails: tuple[str, int] = ("", 0), miscoded: str = "") -> None:
         self.stored: list[MeetingSummary] = []
         self._empty = empty
         self._fails = fails
+        self._miscoded = miscoded
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         resource = request.url.path.rpartition("/")[2]
         if resource == self._fails[0]:
             return httpx.Response(self._fails[1])
+        if resource == self._miscoded:
+            return httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=_no_gzip())
         if resource == "summary":
             self.stored.append(msgspec.json.decode(request.content, type=MeetingSummary))
             return httpx.Response(201)
@@ -47,6 +53,11 @@ class Ingest:
 
     def engine(self) -> Engine:
         return Engine(httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="http://ingest"))
+
+
+async def _no_gzip() -> AsyncIterator[bytes]:
+    """In pieces, so that httpx decodes it where it is read and not here."""
+    yield b"no gzip"
 
 
 def _producer(producer_id: UUID, room_sid: str) -> ProducerIntegrity:
@@ -104,6 +115,13 @@ async def test_caller_is_told_what_to_do_when_the_store_refuses(
     """Try again, or not."""
     with pytest.raises(raised):
         await write(Ingest(fails=(resource, status)))
+
+
+@pytest.mark.parametrize("resource", ["transcript", "integrity", "summary"])
+async def test_store_counts_as_away_when_its_answer_is_miscoded(resource: str) -> None:
+    """What garbled it on the way may be gone the next time."""
+    with pytest.raises(EngineAwayError):
+        await write(Ingest(miscoded=resource))
 
 
 @pytest.mark.parametrize(("resource", "status"), [("transcript", 410), ("summary", 410), ("summary", 409)])

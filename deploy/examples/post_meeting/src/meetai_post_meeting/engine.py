@@ -74,7 +74,7 @@ class Engine:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             response = await self._http.request(method, path, params=query, content=body, headers=headers)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise EngineAwayError(f"{method} {resource}: {type(error).__name__}") from error
         if response.status_code in {409, 410}:
             raise MeetingGoneError(f"{method} {resource}: HTTP {response.status_code}")

@@ -139,7 +139,7 @@ class ModelSummariser:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     return await self._answer(body)
-            except (_TryAgainError, httpx.TransportError, TimeoutError) as error:
+            except (_TryAgainError, httpx.RequestError, TimeoutError) as error:
                 if attempt == ATTEMPTS:
                     raise ModelError(f"the model didn't answer: {type(error).__name__} {error}") from None
                 await asyncio.sleep(RETRY_SECONDS)

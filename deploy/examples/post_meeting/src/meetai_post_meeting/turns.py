@@ -13,10 +13,12 @@ from meetai_contracts.transcript import SpeakerKind
 MAX_PAUSE_MS: Final = 60_000
 """A turn ends where its speaker says nothing for so long, so that notes have times worth the name."""
 MAX_TURN_CHARACTERS: Final = 2_000
+UNKNOWN: Final = "Unknown speaker"
+"""Who has neither a name nor an identity that can be seen."""
 
 
 class Turn(Struct, frozen=True):
-    """One turn. `speaker` is the display name, or the identity where there is none; times are Unix milliseconds."""
+    """One turn. `speaker` is the display name, or the identity where there is none, and never blank; times are Unix milliseconds."""
 
     identity: str
     speaker: str
@@ -46,7 +48,7 @@ def merge(lines: Iterable[StoredLine]) -> tuple[Turn, ...]:
                 max(last.ended_ms, line.ended_ms),
             )
             continue
-        name = line.speaker.name.strip() or line.speaker.identity
+        name = line.speaker.name.strip() or line.speaker.identity.strip() or UNKNOWN
         turns.append(
             Turn(line.speaker.identity, name, line.speaker.kind, line.text.strip(), line.started_ms, line.ended_ms)
         )
