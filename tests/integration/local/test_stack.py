@@ -114,6 +114,20 @@ async def test_second_stack_is_refused_when_one_runs_in_the_same_folder(settings
         assert (settings.root / "env").exists()
 
 
+async def test_inngest_is_our_own_when_it_is_named_and_nobody_is_there(settings: StackSettings) -> None:
+    """A shell that has read the `env` of an earlier run names it; where somebody is there, it's theirs."""
+    own = f"http://127.0.0.1:{settings.ports.inngest}"
+    named = msgspec.structs.replace(settings, inngest_url=own)
+    stack = Stack(named, compose=compose)
+    async with stack:
+        assert stack.settings.inngest_url is None
+        assert stack.env["INNGEST_DEV"] == own
+    elsewhere = await asyncio.start_server(lambda *_: None, "127.0.0.1", settings.ports.inngest)
+    stack = Stack(named, compose=compose)
+    async with elsewhere, stack:
+        assert stack.settings.inngest_url == own
+
+
 async def test_ports_in_use_are_all_named_before_anything_starts(settings: StackSettings) -> None:
     """Port, holder and setting, for every port that is taken."""
     ports = settings.ports

@@ -28,6 +28,17 @@ def problems(settings: StackSettings) -> list[str]:
     return lines
 
 
+def inngest_elsewhere(settings: StackSettings) -> str | None:
+    """The Inngest server to use instead of one of our own, if there is one.
+
+    A shell that has read the stack's own `env` names the stack's own, which went with it.
+    """
+    own = f"http://127.0.0.1:{settings.ports.inngest}"
+    if settings.inngest_url == own and not _is_taken(settings.ports.inngest, is_udp=False):
+        return None
+    return settings.inngest_url
+
+
 def _is_taken(port: int, *, is_udp: bool) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if is_udp else socket.SOCK_STREAM) as probe:
         if not is_udp:  # connections that linger after a stop do not hinder the servers either

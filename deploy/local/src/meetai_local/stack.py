@@ -194,6 +194,9 @@ class Stack:
         (self._root / "env").unlink(missing_ok=True)
         for ended in await asyncio.to_thread(lineage.end, self._root):
             self._console.line(f"ended what an earlier, killed run had left: {ended}")
+        self.settings = msgspec.structs.replace(
+            self.settings, inngest_url=ports_in_use.inngest_elsewhere(self.settings)
+        )
         if problems := await asyncio.to_thread(ports_in_use.problems, self.settings):
             raise PortsInUseError("\n".join(problems))
 

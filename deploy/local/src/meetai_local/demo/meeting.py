@@ -103,8 +103,10 @@ class Meeting:
         on_start: Callable[[int], None] = lambda _: None,
         on_caption: OnCaption | None = None,
         propose: bool = False,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self._plan = plan
+        self._linger_seconds = linger_seconds
         self._issuer = issuer
         self._meeting_id = meeting_id
         self._agent = agent
@@ -208,10 +210,10 @@ class Meeting:
         self._note_if_captioned()
 
     async def _adjourn(self) -> None:
-        """End the meeting when everything that was said has been captioned, or after `LINGER_SECONDS` without."""
+        """End the meeting when everything that was said has been captioned, or after a while without."""
         await self._until(self._plan.ends_seconds)
         with contextlib.suppress(TimeoutError):  # what is missing will be measured
-            async with asyncio.timeout(LINGER_SECONDS):
+            async with asyncio.timeout(self._linger_seconds):
                 await self._captioned.wait()
         self._adjourned.set()
 
