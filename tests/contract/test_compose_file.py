@@ -29,6 +29,8 @@ SETTINGS: Final[Mapping[str, type[Struct]]] = {
     "transcript-ingest-migrate": DatabaseSettings,
     "agent": AgentSettings,
 }
+OF_THE_SDK: Final = {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+"""OpenTelemetry's SDK reads these by itself (opentelemetry.sdk.trace.sampling)."""
 SERVING: Final = tuple(name for name in SETTINGS if not name.endswith("-migrate"))
 
 
@@ -53,7 +55,16 @@ def test_service_takes_all_that_compose_tells_it(services: Mapping[str, Any], na
     if name == "webhook-bridge":
         load_bridge_settings_or_exit(told(services[name]))
     known = {field.name.upper() for field in msgspec.structs.fields(SETTINGS[name])}
-    assert services[name]["environment"].keys() - known == set()
+    assert services[name]["environment"].keys() - known - OF_THE_SDK == set()
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_services_trace_nowhere_when_nobody_said_where(services: Mapping[str, Any], name: str) -> None:
+    """Each can be told, and the sampler is one that the SDK knows."""
+    environment = services[name]["environment"]
+    assert environment.keys() >= {"OTEL_EXPORTER_OTLP_ENDPOINT", *OF_THE_SDK}
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in told(services[name])
+    assert told(services[name])["OTEL_TRACES_SAMPLER"] == "parentbased_always_on"
 
 
 def test_agents_and_callers_agree_on_what_they_share(services: Mapping[str, Any]) -> None:

@@ -103,6 +103,7 @@ BY_NAME: Final[dict[str, Schema]] = {
     "interval": {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"},
     "prometheusUrl": URL,
     "otlpEndpoint": URL,
+    "runbooksUrl": {"type": "string", "pattern": r"^(https?://[^/?#\s]+[^?#\s]*)?$"},
     "url": LIVEKIT_URL,
     "publicUrl": LIVEKIT_URL,
     "agentName": {"type": "string", "minLength": 1, "maxLength": 64},

@@ -59,6 +59,8 @@ def test_umbrella_passes_lint_whatever_is_set(name: str) -> None:
         ("token", {"image.repository": "meetai token"}, "repository"),
         ("token", {"ingress.host": "https://tokens.example.org"}, "host"),
         ("token", {"pod.nodeSelector": {"zone": "a b"}}, "zone"),
+        (UMBRELLA, {"global.monitoring.runbooksUrl": "docs.example.org"}, "runbooksUrl"),
+        (UMBRELLA, {"global.monitoring.runbooksUrl": "https://docs.example.org/a: b"}, "runbooksUrl"),
         ("token", {"resources.requests.memmory": "1Gi"}, "memmory"),
         ("token", {"resources.limits.memory": "1 GB"}, "memory"),
         ("webhook-bridge", {"inngest.eventKey": "evt key"}, "eventKey"),
@@ -142,3 +144,21 @@ def test_umbrella_carries_all_alerts_and_dashboards() -> None:
     assert {file: json.loads(text) for file, text in carried.items()} == {f: json.loads(t) for f, t in boards.items()}
     assert rules
     assert boards
+
+
+@pytest.mark.parametrize(
+    ("told", "before"),
+    [
+        ("", "https://docs.meetai.example/runbooks/"),
+        ("https://docs.example.org/meetai/runbooks", "https://docs.example.org/meetai/runbooks/"),
+        ("https://docs.example.org/", "https://docs.example.org/"),
+    ],
+)
+def test_alerts_lead_to_where_the_runbooks_are_served(told: str, before: str) -> None:
+    """All of them, each to its own; nothing else in a rule is changed."""
+    values = LIVEKIT | {"global.monitoring.rules": True, "global.monitoring.runbooksUrl": told}
+    groups = {name: rule["spec"] for name, rule in of_kind(render(UMBRELLA, values), "PrometheusRule").items()}
+    assert groups
+    for name, spec in groups.items():
+        written = (ROOT / "deploy/observability/rules" / f"{name.removeprefix('meetai-')}.yaml").read_text()
+        assert spec == yaml.safe_load(written.replace("https://docs.meetai.example/runbooks/", before))

@@ -53,7 +53,7 @@ def test_every_alert_leads_to_its_runbook_and_every_runbook_to_an_alert() -> Non
     for alert in alerts():
         name, annotations = alert["alert"], alert["annotations"]
         assert name.startswith("MeetAI")
-        assert annotations["runbook_url"] == f"https://docs.meetai.example/runbooks/{name}/"
+        assert annotations["runbook_url"] == f"https://docs.meetai.example/runbooks/{name}.html"
         assert alert["labels"]["severity"] in {"page", "ticket"}
         assert annotations["summary"].endswith(".")
         assert annotations["description"].endswith(".")
