@@ -82,7 +82,7 @@ check: setup-dev ## Lint, format check, types and import layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-charts: setup-dev charts-tools ## Check the Helm charts: lint, values, schemas, scores, and a release's life on a real API server
+charts: setup-dev charts-tools ## Check the Helm charts: lint, values, schemas, scores; where a cluster can be had, a release's life
 	@status=0; .venv/bin/python -m pytest -q deploy/charts/checks $(PYTEST) || status=$$?; deploy/charts/tools --down; exit $$status
 
 charts-tools: ## Build what `make charts` needs into .local/charts (helm, kube-score; a cluster by kube-api)

@@ -14,10 +14,10 @@ from msgspec import NODEFAULT, Struct
 from meetai_agent.settings import AgentSettings
 from meetai_servicekit.auth import ServiceKeys
 from meetai_servicekit.secret import MoreKeys, Secret, SigningSecret, StoreUrl
-from meetai_servicekit.settings import HttpSettings, ParsesSetting
+from meetai_servicekit.settings import HttpSettings, InngestDev, ParsesSetting
 from meetai_token.settings import TokenSettings
 from meetai_transcript_ingest.settings import DatabaseSettings, IngestSettings
-from meetai_webhook_bridge.settings import BridgeSettings, InngestDev, MigrationSettings
+from meetai_webhook_bridge.settings import BridgeSettings, MigrationSettings
 
 SERVICES: Final[dict[str, type[Struct]]] = {
     "token": TokenSettings,
