@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -31,16 +32,14 @@ __all__ = [
 ]
 
 hypothesis.settings.register_profile(
-    "meetai", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    "meetai",
+    deadline=None,  # no test may depend on how busy the machine is; pytest-timeout bounds each
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
+    derandomize="MEETAI_SAME_EXAMPLES" in os.environ,
 )
 hypothesis.settings.load_profile("meetai")
-"""How fast an example is depends on what else the machine does."""
-
-
-hypothesis.settings.register_profile(
-    "meetai", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)  # no test may depend on how busy the machine is; pytest-timeout bounds each
-hypothesis.settings.load_profile("meetai")
+"""`make test` draws new examples each time. CI judges a change by the change: it sets MEETAI_SAME_EXAMPLES, and draws the same."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

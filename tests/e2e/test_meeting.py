@@ -38,7 +38,7 @@ class Held(Struct):
 async def held(stack: Stack) -> Held:
     """Three people, partly talking over one another, one joining late, one leaving early; the id needs escaping."""
     async with Engine(stack.env) as engine:
-        result = await Meeting(plan_meeting(load_script(), 3), engine, "e2e/Größe 1 🎤").run()
+        result = await Meeting(plan_meeting(load_script(), 3), engine, "e2e/Größe 1 🎤", linger_seconds=90).run()
         return Held(result, await outcome_of(stack, engine, result.meeting_id))
 
 

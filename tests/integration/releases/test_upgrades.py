@@ -31,6 +31,7 @@ from meetai_servicekit.postgres import migrate
 from meetai_transcript_ingest.adapters import postgres as ingest_tables
 from meetai_webhook_bridge.adapters import postgres as bridge_tables
 
+pytestmark = pytest.mark.timeout(900)  # above its own waits, which say what was waited for
 SAYER = str(Path(sayer.__file__))
 LINES = 7
 ROUNDS = 20

@@ -75,7 +75,7 @@ async def say(folder: Path, redis_url: str, collected: Collector) -> None:
     transcription.open()
     now = clock.unix_ms()
     ear = ScriptedEar([FinalWords("segment", SAID, now - 1000, now, "en")])
-    await transcription.listen(Speaker("ada", NAME, "human"), ear, _no_frames())
+    await transcription.listen(lambda: Speaker("ada", NAME, "human"), ear, _no_frames())
     assert await transcription.close()
     await until(lambda: meter.waits[LIVE_TOPIC], seconds=IN_TIME_SECONDS)
     await captions.aclose()
