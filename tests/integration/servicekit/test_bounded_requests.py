@@ -14,7 +14,7 @@ from litestar import Litestar, get, post
 from tests.integration.servicekit.tiny_process import Tiny, tiny
 
 from meetai_servicekit import bounded, server
-from meetai_servicekit.bounded import MAX_HEAD_BYTES, MAX_REQUEST_BYTES, BoundedHttp
+from meetai_servicekit.bounded import MAX_REQUEST_BYTES, BoundedHttp
 
 LINE = b"x-more: " + b"a" * 1000 + b"\r\n"
 PATIENCE_SECONDS = 30
