@@ -18,6 +18,7 @@ import aiohttp
 import structlog
 from google.protobuf.message import DecodeError
 from livekit.api import LiveKitAPI, ServerError
+from livekit.api.twirp_client import ServerErrorCode
 from livekit.protocol.agent_dispatch import AgentDispatch, CreateAgentDispatchRequest
 from livekit.protocol.room import UpdateRoomMetadataRequest
 from msgspec import Struct
@@ -37,7 +38,7 @@ class Refusals(Struct, frozen=True):
     """A service's own errors for what a call can come to.
 
     Attributes:
-        away: No answer of LiveKit's, or not in time, or refused for a reason that no other names.
+        away: No answer of LiveKit's (what a proxy says in its place is none), or not in time, or refused for a reason that no other names.
         by_status: HTTP statuses that mean something of their own; 404 has to be among them.
     """
 
@@ -98,7 +99,7 @@ class LiveKitServer:
     async def connected(self) -> AsyncGenerator[None]:
         """Calls can be made within the block. Doesn't wait for the server."""
         timeout = aiohttp.ClientTimeout(total=self._call_timeout_seconds)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=timeout, raise_for_status=_refuse_a_page) as session:
             for pair in self.keys.pairs:
                 # failover is for LiveKit Cloud's regions; it would try again for longer than our callers wait
                 self._connected[pair.api_key] = LiveKitAPI(
@@ -160,10 +161,14 @@ class LiveKitServer:
         except ServerError as error:
             outcome = str(error.status)
             log.warning("livekit_call_refused", call=name, code=error.code, status=error.status)
-            refusal = self._refusals.by_status.get(error.status, self._refusals.away)
+            refusal = (
+                self._refusals.by_status.get(error.status, self._refusals.away)
+                if _is_own(error)
+                else self._refusals.away
+            )
             raise refusal(f"LiveKit answered {error.status} to {name}") from error
         except (aiohttp.ClientError, TimeoutError, DecodeError, AttributeError) as error:
-            # The last two: a proxy answers in its place. Its page isn't protobuf; its JSON is no object, which the SDK takes for granted.
+            # The last two: an answer that isn't LiveKit's. It isn't protobuf; its JSON is no object, which the SDK takes for granted.
             outcome = "unreachable"
             log.warning("livekit_call_failed", call=name, error=type(error).__name__)
             raise self._refusals.away(f"LiveKit didn't answer {name}") from error
@@ -175,6 +180,17 @@ class LiveKitServer:
 def instant(unix_ms: int) -> datetime:
     """LiveKit's `…_ms` fields as a time."""
     return datetime.fromtimestamp(unix_ms / 1e3, tz=UTC)
+
+
+async def _refuse_a_page(answer: aiohttp.ClientResponse) -> None:
+    """A proxy's page, even an empty one: as protobuf, no bytes at all are a list without rooms."""
+    if answer.status == HTTPStatus.OK and answer.content_type != "application/protobuf":
+        raise aiohttp.ContentTypeError(answer.request_info, answer.history, message="not LiveKit's")
+
+
+def _is_own(error: ServerError) -> bool:
+    """Whether LiveKit itself says so: it names a code, but for a key that it doesn't take. A proxy's 404 isn't about a room."""
+    return error.code != ServerErrorCode.UNKNOWN or error.status == HTTPStatus.UNAUTHORIZED
 
 
 def _dispatch(found: AgentDispatch) -> Dispatch:
