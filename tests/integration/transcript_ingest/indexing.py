@@ -12,7 +12,8 @@ from meetai_servicekit.postgres import Pool
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.adapters.postgres_search import PostgresSearchIndex
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
+from meetai_transcript_ingest.domain.parcels import Parcel
 from meetai_transcript_ingest.domain.search import Found, SearchFilter, parse_query
 
 ANYWHERE = SearchFilter()

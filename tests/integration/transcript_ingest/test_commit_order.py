@@ -22,7 +22,8 @@ from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_upgrade import PostgresUpgrade
-from meetai_transcript_ingest.domain.intake import Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
+from meetai_transcript_ingest.domain.parcels import Parcel
 from meetai_transcript_ingest.domain.tail import PlacedLine
 from meetai_transcript_ingest.ports import Archive, LineStore
 

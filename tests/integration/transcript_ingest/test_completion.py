@@ -24,8 +24,9 @@ from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDeadLetters
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox, note_endings
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 
 WAIT_SECONDS = 15
 

@@ -25,8 +25,9 @@ from meetai_transcript_ingest.adapters.postgres_erasures import PostgresErasures
 from meetai_transcript_ingest.adapters.postgres_outbox import PostgresOutbox
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import ErasedError, LetterGoneError, TryLaterError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.usecases.erase import EraseMeeting
 

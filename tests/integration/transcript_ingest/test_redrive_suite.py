@@ -20,8 +20,9 @@ from meetai_transcript_ingest.adapters.postgres_dead_letters import PostgresDead
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain import intake
 from meetai_transcript_ingest.domain.errors import LetterGoneError
-from meetai_transcript_ingest.domain.intake import DeadLetter, unpack
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.letters import LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.ports import Archive, DeadLetters, LineStore
 from meetai_transcript_ingest.usecases.redrive import InspectDeadLetters, Redrive

@@ -26,7 +26,8 @@ from meetai_transcript_ingest.adapters.postgres_retention import PostgresRetenti
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.adapters.postgres_summaries import PostgresSummaries
 from meetai_transcript_ingest.domain.errors import OtherProducersError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 from meetai_transcript_ingest.domain.proof import prove
 from meetai_transcript_ingest.upkeep import EXPIRY_RETRY_SECONDS
 from meetai_transcript_ingest.usecases.expire import ExpireTranscripts

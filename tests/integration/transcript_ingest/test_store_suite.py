@@ -20,8 +20,9 @@ from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_archive import PostgresArchive
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import RefusedError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack, with_lines
+from meetai_transcript_ingest.domain.intake import unpack
 from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, with_lines
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, prove
 from meetai_transcript_ingest.domain.wire import wire_line
 from meetai_transcript_ingest.ports import Archive, Committed, LineStore

@@ -20,7 +20,8 @@ from meetai_transcript_ingest.adapters import postgres_store
 from meetai_transcript_ingest.adapters.postgres import SCHEMA
 from meetai_transcript_ingest.adapters.postgres_store import PostgresLineStore
 from meetai_transcript_ingest.domain.errors import TooSlowError, TryLaterError
-from meetai_transcript_ingest.domain.intake import Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
+from meetai_transcript_ingest.domain.parcels import Parcel
 
 KEY = stream_key(0)
 BAD_ENTRIES = 1_000

@@ -10,8 +10,8 @@ from tests.unit.transcript_ingest.fakes import FakeStore
 
 from meetai_contracts.dead_letters import DeadLetterSummary
 from meetai_transcript_ingest.domain.errors import LetterGoneError
-from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.ports import Rewritten
 
 DIED_FROM = datetime(2026, 11, 23, tzinfo=UTC)

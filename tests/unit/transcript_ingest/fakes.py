@@ -13,8 +13,8 @@ from tests.unit.servicekit.fake_streams import FakeStreamObserver
 from meetai_contracts.api import StoredLine, stored_line
 from meetai_contracts.transcript import TranscriptLine
 from meetai_transcript_ingest.domain.errors import RefusedError, TryLaterError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import Declaration, merge
 from meetai_transcript_ingest.domain.proof import MAX_RANGES, ProducerRecord, Range
 from meetai_transcript_ingest.domain.tail import PlacedLine, Version

@@ -14,7 +14,8 @@ from tests.unit.transcript_ingest.test_proof import record
 from meetai_contracts.transcript import BATCH_FIELD
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.erasing import CLOCK_SKEW_MS, Tombstone, spare
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, unpack
+from meetai_transcript_ingest.domain.intake import unpack
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 from meetai_transcript_ingest.domain.proof import prove
 
 ERASED_MS = 1_790_000_000_000

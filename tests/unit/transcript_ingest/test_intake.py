@@ -15,16 +15,8 @@ from tests.unit.transcript_ingest.producing import Producer, unix_ms, uuid7
 from meetai_contracts.transcript import BATCH_FIELD, TranscriptLine, decode_batch, encode_batch
 from meetai_servicekit.streams import Arrival
 from meetai_transcript_ingest.domain.errors import RefusedError
-from meetai_transcript_ingest.domain.intake import (
-    MAX_DEAD_LINES,
-    MAX_PAYLOAD_BYTES,
-    Parcel,
-    dead_parcel,
-    halves,
-    in_write_order,
-    unpack,
-    with_lines,
-)
+from meetai_transcript_ingest.domain.intake import MAX_DEAD_LINES, MAX_PAYLOAD_BYTES, unpack
+from meetai_transcript_ingest.domain.parcels import Parcel, dead_parcel, halves, in_write_order, with_lines
 from meetai_transcript_ingest.domain.producers import UNDATED, Declaration, merge, producer_day
 from meetai_transcript_ingest.domain.wire import LaidOut, wire_line
 

@@ -13,7 +13,7 @@ from tests.unit.transcript_ingest.producing import Producer
 from tests.waiting import until
 
 from meetai_servicekit.streams import consumer as consumer_module
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 from meetai_transcript_ingest.ports import Committed
 
 

@@ -7,8 +7,9 @@ from tests.unit.transcript_ingest.fake_letters import FakeDeadLetters
 from tests.unit.transcript_ingest.fakes import FakeObserver, FakeStore
 from tests.unit.transcript_ingest.producing import Producer
 
-from meetai_transcript_ingest.domain.intake import MAX_DEAD_LINES, DeadLetter
+from meetai_transcript_ingest.domain.intake import MAX_DEAD_LINES
 from meetai_transcript_ingest.domain.letters import LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter
 from meetai_transcript_ingest.usecases.redrive import BULK_SECONDS, Redrive
 
 EVERYTHING = LetterFilter()

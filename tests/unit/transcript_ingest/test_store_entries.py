@@ -17,7 +17,8 @@ from meetai_contracts.transcript import decode_batch, encode_batch
 from meetai_servicekit.backoff import Backoff
 from meetai_servicekit.patience import Patience
 from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, TryLaterError, UnstorableError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, unpack_all
+from meetai_transcript_ingest.domain.intake import Delivery, unpack_all
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel
 from meetai_transcript_ingest.ports import Committed
 from meetai_transcript_ingest.usecases import ProveTranscript, ReadTranscript, StoreEntries
 

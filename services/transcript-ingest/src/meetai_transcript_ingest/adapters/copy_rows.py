@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Final
 
 from meetai_contracts.transcript import Source
-from meetai_transcript_ingest.domain.intake import Parcel
+from meetai_transcript_ingest.domain.parcels import Parcel
 from meetai_transcript_ingest.domain.producers import Declaration, producer_day
 from meetai_transcript_ingest.domain.wire import LaidOut, WireLine, WireSpeaker
 

@@ -21,8 +21,8 @@ from meetai_transcript_ingest.adapters.postgres import postgres_errors_translate
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.adapters.postgres_store import COMMIT_TIMEOUT_SECONDS, Connection, PostgresLineStore
 from meetai_transcript_ingest.domain.errors import LetterGoneError
-from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
+from meetai_transcript_ingest.domain.parcels import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.ports import Rewritten
 
 CONFLICT_DETAIL: Final = "another line is stored under this id"

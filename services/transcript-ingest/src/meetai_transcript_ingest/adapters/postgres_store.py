@@ -26,7 +26,7 @@ from meetai_transcript_ingest.adapters.postgres_erasures import note_erased
 from meetai_transcript_ingest.adapters.postgres_outbox import note_endings
 from meetai_transcript_ingest.domain.erasing import Tombstone, spare
 from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, TryLaterError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, in_write_order
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, dead_line, in_write_order
 from meetai_transcript_ingest.domain.producers import merge, producer_day
 from meetai_transcript_ingest.domain.tail import first_positions, lines_by_meeting, wake_for
 from meetai_transcript_ingest.ports import Committed

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from meetai_servicekit.streams.prometheus import PrometheusStreamObserver
 from meetai_servicekit.tracing import current_exemplar
-from meetai_transcript_ingest.domain.intake import DeadReason
+from meetai_transcript_ingest.domain.parcels import DeadReason
 from meetai_transcript_ingest.ports import Committed, Unsent
 
 COMMIT_BUCKETS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)

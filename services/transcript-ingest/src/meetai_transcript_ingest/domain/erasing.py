@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, with_lines
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, with_lines
 from meetai_transcript_ingest.domain.producers import started_ms
 
 CLOCK_SKEW_MS: Final = 5_000

@@ -43,7 +43,7 @@ class KeptLetter(Struct, frozen=True):
 
     Attributes:
         summary: All that may be shown without showing what was said.
-        payload: As in `intake.DeadLetter`.
+        payload: As in `parcels.DeadLetter`.
     """
 
     summary: DeadLetterSummary

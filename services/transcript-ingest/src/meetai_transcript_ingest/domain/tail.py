@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from meetai_contracts.api import StoredLine
-from meetai_transcript_ingest.domain.intake import Parcel
+from meetai_transcript_ingest.domain.parcels import Parcel
 
 MAX_POSITION: Final = 2**63 - 1
 """A bigint; JavaScript reads it as the text that an event's id is."""

@@ -11,9 +11,9 @@ from msgspec import Struct
 from meetai_contracts.api import StoredLine
 from meetai_contracts.dead_letters import DeadLetterSummary
 from meetai_contracts.summary import MeetingSummary, StoredSummary
-from meetai_transcript_ingest.domain.intake import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter
 from meetai_transcript_ingest.domain.paging import Position
+from meetai_transcript_ingest.domain.parcels import DeadLetter, DeadReason, Parcel
 from meetai_transcript_ingest.domain.proof import ProducerRecord
 from meetai_transcript_ingest.domain.tail import PlacedLine, Version
 

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from meetai_contracts.dead_letters import DeadLetterContent, DeadLetterPage, Redriven
 from meetai_transcript_ingest.domain.errors import LetterGoneError, RefusedError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Parcel, dead_line, with_lines
 from meetai_transcript_ingest.domain.letters import KeptLetter, LetterFilter, content_of, reopen
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, dead_line, with_lines
 from meetai_transcript_ingest.ports import DeadLetters, Observer
 
 BULK_SECONDS: Final = 8.0

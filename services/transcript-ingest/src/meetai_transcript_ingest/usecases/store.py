@@ -16,7 +16,8 @@ from meetai_servicekit.patience import Patience
 from meetai_servicekit.streams import EntryStream
 from meetai_servicekit.tracing import NO_TRACING, consuming_span
 from meetai_transcript_ingest.domain.errors import RefusedError, TooSlowError, UnstorableError
-from meetai_transcript_ingest.domain.intake import DeadLetter, Delivery, Parcel, dead_parcel, halves, with_lines
+from meetai_transcript_ingest.domain.intake import Delivery
+from meetai_transcript_ingest.domain.parcels import DeadLetter, Parcel, dead_parcel, halves, with_lines
 from meetai_transcript_ingest.ports import Committed, LineStore, Observer
 
 TRIES_WHOLE: Final = 2
