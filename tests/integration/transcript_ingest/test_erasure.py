@@ -321,6 +321,29 @@ async def test_erasure_goes_by_bounded_parts_when_a_meeting_is_large(
     ]
 
 
+async def test_letters_that_nobody_can_read_are_searched_by_bounded_parts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of a mebibyte take longer than a transaction may. Another goes on where one was killed; asked again, all are searched."""
+    monkeypatch.setattr("meetai_transcript_ingest.adapters.postgres_erasures.BATCH_UNREAD", 2)
+
+    rubbish = [b"\xc1" + msgspec.msgpack.encode(("standup" if number % 2 else "other", SECRET)) for number in range(5)]
+
+    async def parts() -> int:
+        count = 0
+        while await PostgresErasures(desk.pool).erase_some("standup"):
+            count += 1
+        return count
+
+    for _ in range(2):
+        await desk.bring(*rubbish)
+        await desk.erasures.request("standup", actor="privacy")
+        assert await parts() == 3
+        assert await desk.rows("SELECT count(*) FROM dead_letters") == [(3,)]
+        counts = await desk.rows("SELECT counts FROM audit ORDER BY id DESC LIMIT 1")
+        assert counts == [({"lines": 0, "deadLetters": 2},)]
+
+
 async def test_room_is_complete_when_all_of_it_is_stored_or_erased(desk: Desk) -> None:
     """The event tells how many lines are stored: none."""
     producer = Producer()

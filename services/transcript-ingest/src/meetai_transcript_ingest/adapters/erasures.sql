@@ -19,6 +19,7 @@ INSERT INTO erasures AS known (meeting_id, actor) VALUES (:meeting_id, :actor)
 ON CONFLICT (meeting_id) DO UPDATE SET
     actor = excluded.actor,
     requested_at = now(),
+    unread_after = 0,
     lines = CASE WHEN known.finished_at IS NULL THEN known.lines ELSE 0 END,
     dead_letters = CASE WHEN known.finished_at IS NULL THEN known.dead_letters ELSE 0 END,
     finished_at = NULL;
@@ -58,11 +59,19 @@ SELECT id, producer_id, seq FROM dead_letters WHERE meeting_id = :meeting_id AND
 -- name: erase_letters(ids)!
 DELETE FROM dead_letters WHERE id = ANY(:ids::bigint[]);
 
--- name: erase_unattributed_letters(needle, batch)!
--- Letters that can't be read so far as to say whose they are, and that hold this meeting's id as msgpack writes it.
-DELETE FROM dead_letters WHERE id IN (
-    SELECT id FROM dead_letters WHERE meeting_id IS NULL AND position(:needle::bytea IN payload) > 0 LIMIT :batch
-);
+-- name: erasure_place(meeting_id)^
+SELECT requested_at, unread_after FROM erasures WHERE meeting_id = :meeting_id;
+
+-- name: unread_letters(after, needle, batch)
+-- Letters that can't be read so far as to say whose they are, and whether they hold this meeting's id as msgpack writes it. Ordered as
+-- the index is: each may be a mebibyte, and none of those before is to be looked at again.
+SELECT id, position(:needle::bytea IN payload) > 0 FROM dead_letters
+WHERE meeting_id IS NULL AND id > :after ORDER BY meeting_id, id LIMIT :batch;
+
+-- name: move_erasure_place(meeting_id, requested_at, unread_after)!
+-- Unless it was asked for once more meanwhile.
+UPDATE erasures SET unread_after = greatest(unread_after, :unread_after)
+WHERE meeting_id = :meeting_id AND requested_at = :requested_at;
 
 -- name: note_erased(meeting_ids, producer_ids, ranges)!
 UPDATE producers SET erased = erased + ranges::int8multirange
