@@ -22,9 +22,10 @@ async def test_ingest_loses_nothing_when_killed_in_the_middle_of_a_meeting(stack
     """What it had read and not committed is read again; what it had committed and not acknowledged is not stored twice."""
 
     async def kill() -> None:
+        await stack.ready("transcript-ingest", seconds=90)
         await stack.kill("transcript-ingest")
 
-    result = await _meeting_with(engine, "killed-ingest", after_captions={2: kill, 6: kill}, linger_seconds=90)
+    result = await _meeting_with(engine, "killed-ingest", after_captions={2: kill, 4: kill}, linger_seconds=90)
     outcome = await outcome_of(stack, engine, result.meeting_id)
     assert outcome.integrity is not None
     assert outcome.integrity.verdict == "complete", outcome.integrity.reason
