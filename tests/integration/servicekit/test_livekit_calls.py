@@ -27,7 +27,9 @@ async def outcome(url: str) -> str:
         api_key="key",
         api_secret="a-secret-of-at-least-thirty-two-characters",
         registry=registry,
-        refusals=Refusals(away=AwayError, by_status={HTTPStatus.NOT_FOUND: GoneError}),
+        refusals=Refusals(
+            away=AwayError, by_status={HTTPStatus.NOT_FOUND: GoneError, HTTPStatus.SERVICE_UNAVAILABLE: GoneError}
+        ),
         call_timeout_seconds=5,
     )
     async with livekit.connected():
@@ -55,11 +57,19 @@ async def test_livekit_is_away_when_the_answer_is_not_its_own(status: int, text:
 
 
 @pytest.mark.parametrize(
-    ("text", "content_type"),
-    [("<h1>default backend - 404</h1>", "text/html"), ('{"message": "no Route matched"}', "application/json")],
-    ids=["a page", "JSON"],
+    ("status", "text", "content_type"),
+    [
+        (404, "<h1>default backend - 404</h1>", "text/html"),
+        (404, '{"message": "no Route matched"}', "application/json"),
+        (404, '{"code": 5, "message": "Not Found", "details": []}', "application/json"),
+        (404, '{"code": "bad_route", "msg": "no handler for path"}', "application/json"),
+        (503, '{"code": 503, "message": "no healthy upstream"}', "application/json"),
+    ],
+    ids=["a page", "JSON", "a number", "another path", "no upstream"],
 )
-async def test_a_proxy_that_knows_no_such_address_says_nothing_of_a_room(text: str, content_type: str) -> None:
+async def test_a_proxy_that_knows_no_such_address_says_nothing_of_a_room(
+    status: int, text: str, content_type: str
+) -> None:
     """Else every room would be gone, and every meeting over."""
-    async with maintenance_page(404, text, content_type) as url:
-        assert await outcome(url) == "404"
+    async with maintenance_page(status, text, content_type) as url:
+        assert await outcome(url) == str(status)

@@ -29,6 +29,12 @@ from meetai_servicekit.secret import Secret
 
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
+_CODES: Final = {
+    HTTPStatus.NOT_FOUND: ServerErrorCode.NOT_FOUND,
+    HTTPStatus.SERVICE_UNAVAILABLE: ServerErrorCode.UNAVAILABLE,
+}
+"""What LiveKit says beside a status that callers may give a meaning; it refuses a key in plain text, without any."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -39,7 +45,7 @@ class Refusals(Struct, frozen=True):
 
     Attributes:
         away: No answer of LiveKit's (what a proxy says in its place is none), or not in time, or refused for a reason that no other names.
-        by_status: HTTP statuses that mean something of their own; 404 has to be among them.
+        by_status: HTTP statuses that mean something of their own; 404 has to be among them, and beside it 401 and 503 may be.
     """
 
     away: type[Exception]
@@ -189,8 +195,8 @@ async def _refuse_a_page(answer: aiohttp.ClientResponse) -> None:
 
 
 def _is_own(error: ServerError) -> bool:
-    """Whether LiveKit itself says so: it names a code, but for a key that it doesn't take. A proxy's 404 isn't about a room."""
-    return error.code != ServerErrorCode.UNKNOWN or error.status == HTTPStatus.UNAUTHORIZED
+    """Whether LiveKit itself means what the status says, by the code beside it. A proxy's 404 isn't about a room, nor is one about the URL."""
+    return error.status == HTTPStatus.UNAUTHORIZED or error.code == _CODES.get(error.status)
 
 
 def _dispatch(found: AgentDispatch) -> Dispatch:
