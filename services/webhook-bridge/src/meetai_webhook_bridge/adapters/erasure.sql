@@ -14,10 +14,12 @@ WHERE meeting_id = :meeting_id AND name <> ALL(:kept) AND NOT data ? 'erased'
 
 -- name: hours_of_rooms(meeting_id)
 -- When rooms of the name were known, each from an hour before to an hour after, in parts of an hour; where rooms overlap, no part comes twice.
+-- A clock that went back has left rooms that are still to come.
 SELECT part, least(part + interval '1 hour', upper(known))
 FROM (
     SELECT unnest(range_agg(tstzrange(
-        heard_at - interval '1 hour', least(greatest(heard_at, seen_at, finished_at) + interval '1 hour', now())
+        heard_at - interval '1 hour',
+        least(greatest(heard_at, seen_at, finished_at), greatest(heard_at, now())) + interval '1 hour'
     ))) AS known
     FROM rooms WHERE name = :meeting_id
 ) AS spans, generate_series(lower(known), upper(known), interval '1 hour') AS part
