@@ -29,7 +29,7 @@ from meetai_servicekit.secret import Secret
 
 BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
-_CODES: Final = {
+_CODES: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_FOUND: ServerErrorCode.NOT_FOUND,
     HTTPStatus.SERVICE_UNAVAILABLE: ServerErrorCode.UNAVAILABLE,
 }
