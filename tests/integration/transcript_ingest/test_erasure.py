@@ -321,6 +321,25 @@ async def test_erasure_goes_by_bounded_parts_when_a_meeting_is_large(
     ]
 
 
+async def test_letters_are_counted_once_when_two_workers_erase_them(desk: Desk) -> None:
+    """The second finds them before the first has committed."""
+    letters = [DeadLetter("s", f"7-{n}", "refused", "why", say_secret(Producer()), "standup") for n in range(3)]
+    await desk.bring(b"\xc1" + msgspec.msgpack.encode(("standup", SECRET)), letters=tuple(letters))
+    await desk.erasures.request("standup", actor="privacy")
+    async with desk.pool.connection() as first, first.transaction():
+        await first.execute("SELECT FROM dead_letters FOR UPDATE")
+        workers = [asyncio.create_task(desk.erase.go_on()) for _ in range(2)]
+        await eventually(lambda: waiting_for_locks(desk, 2), seconds=WAIT_SECONDS)
+    await asyncio.gather(*workers)
+    (counts,) = await desk.rows("SELECT counts FROM audit WHERE action = 'erasure_finished'")
+    assert counts == ({"lines": 0, "deadLetters": 4},)
+
+
+async def waiting_for_locks(desk: Desk, count: int) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return await desk.rows(waiting) == [(count,)]
+
+
 async def test_letters_that_nobody_can_read_are_searched_by_bounded_parts(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,7 @@ class PostgresErasures:
         return gone
 
     async def _erase_letters(self, connection: AsyncConnection[TupleRow], meeting_id: str, tombstone: Tombstone) -> int:
-        """Letters that the tombstone covers; how many these are."""
+        """Letters that the tombstone covers, as many as make up a batch; how many were found."""
         after = 0
         doomed: list[TupleRow] = []
         while not doomed:
@@ -140,11 +140,8 @@ class PostgresErasures:
                 erased.setdefault((meeting_id, producer_id), set()).add(seq)
         if doomed:
             await connection.execute(_QUERIES["lock_producers"], {"producer_ids": [known for _, known in erased]})
-            await connection.execute(_QUERIES["erase_letters"], {"ids": [row[0] for row in doomed]})
+            await self._drop_letters(connection, meeting_id, [row[0] for row in doomed])
             await note_erased(connection, erased)
-            await connection.execute(
-                _QUERIES["count_erased"], {"meeting_id": meeting_id, "lines": 0, "dead_letters": len(doomed)}
-            )
         return len(doomed)
 
     async def _erase_unread_letters(self, connection: AsyncConnection[TupleRow], meeting_id: str) -> bool:
@@ -163,11 +160,17 @@ class PostgresErasures:
             return False
         doomed = [letter_id for letter_id, holds_the_id in found if holds_the_id]
         if doomed:
-            await connection.execute(_QUERIES["erase_letters"], {"ids": doomed})
-            await connection.execute(_QUERIES["count_erased"], {**named, "lines": 0, "dead_letters": len(doomed)})
+            await self._drop_letters(connection, meeting_id, doomed)
         moved = {**named, "requested_at": requested_at, "unread_after": found[-1][0]}
         await connection.execute(_QUERIES["move_erasure_place"], moved)
         return True
+
+    async def _drop_letters(
+        self, connection: AsyncConnection[TupleRow], meeting_id: str, letter_ids: Sequence[int]
+    ) -> None:
+        """Counts those alone that nobody else has removed meanwhile."""
+        gone = (await connection.execute(_QUERIES["erase_letters"], {"ids": list(letter_ids)})).rowcount
+        await connection.execute(_QUERIES["count_erased"], {"meeting_id": meeting_id, "lines": 0, "dead_letters": gone})
 
     async def _finish(self, connection: AsyncConnection[TupleRow], meeting_id: str, rooms: set[str]) -> None:
         named = {"meeting_id": meeting_id}
